@@ -1,0 +1,175 @@
+"""Sign-in for people and keys for services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt import views as simplejwt
+
+from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, MeSerializer
+from accounts.api_keys import create_api_key, revoke_api_key
+from accounts.authentication import user_of_request
+from accounts.models import ApiKey, Tenant, User
+from accounts.permissions import IsAdmin, principal_of
+from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
+
+BAD_TOKEN = problem_response(401, "not_authenticated", "Who are you?", "Token is invalid")
+BAD_PASSWORD = problem_response(401, "not_authenticated", "Who are you?", "No active account found with the given credentials")
+INVALID = problem_response(
+    422,
+    "invalid",
+    "The content is not right",
+    "This field is required.",
+    errors=[{"pointer": "/name", "code": "required", "detail": "This field is required."}],
+)
+# The stub says names; the document wants requirements.
+BEARER: Any = [{"bearer": []}]
+KEY_ROW = {
+    "id": 7,
+    "name": "billing",
+    "prefix": "abcdefghijkl",
+    "scopes": ["logs:write"],
+    "created_at": "2026-01-31T12:00:00.000000Z",
+    "expires_at": None,
+    "revoked_at": None,
+    "last_used_at": None,
+}
+KEYS = OpenApiExample("keys", value=[KEY_ROW], response_only=True, status_codes=["200"])
+ME = OpenApiExample(
+    "me",
+    value={
+        "username": "alice",
+        "email": "alice@example.com",
+        "memberships": [{"tenant": "main", "tenant_name": "Main", "role": "auditor", "user_id": "alice"}],
+    },
+    response_only=True,
+    status_codes=["200"],
+)
+SEND_REFRESH = OpenApiExample("a refresh token", value={"refresh": "eyJhbGciOi..."}, request_only=True)
+TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
+
+
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="auth_token",
+        summary="Sign in",
+        description="Exchanges user name and password for an access token (short-lived) and a refresh token.",
+        responses={200: simplejwt.TokenObtainPairView.serializer_class, 401: BAD_PASSWORD, 422: INVALID},
+        examples=[
+            OpenApiExample("sign in", value={"username": "alice", "password": "correct horse battery staple"}, request_only=True),
+            OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"]),
+        ],
+        auth=[],
+    )
+)
+class TokenView(simplejwt.TokenObtainPairView):
+    """Open to everybody (simplejwt's views ask for no permission)."""
+
+
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="auth_refresh",
+        summary="Get a new access token",
+        description="Gives a new pair; the refresh token that was sent is used up (rotation) and can't be used again.",
+        responses={200: simplejwt.TokenRefreshView.serializer_class, 401: BAD_TOKEN, 422: INVALID},
+        examples=[SEND_REFRESH, OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"])],
+        auth=[],
+    )
+)
+class RefreshView(simplejwt.TokenRefreshView):
+    """Open to everybody (simplejwt's views ask for no permission)."""
+
+
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="auth_verify",
+        summary="Check a token",
+        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
+        auth=[],
+        examples=[OpenApiExample("a token", value={"token": "eyJhbGciOi..."}, request_only=True)],
+    )
+)
+class VerifyView(simplejwt.TokenVerifyView):
+    """Open to everybody (simplejwt's views ask for no permission)."""
+
+
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="auth_sign_out",
+        summary="Sign out",
+        description="Ends a refresh token.",
+        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
+        auth=[],
+        examples=[SEND_REFRESH],
+    )
+)
+class SignOutView(simplejwt.TokenBlacklistView):
+    """Open to everybody (simplejwt's views ask for no permission)."""
+
+
+class MeView(APIView):
+    # Works without X-Tenant, so that a person can see which tenants there are to choose from.
+    authentication_classes: list[type] = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="auth_me",
+        summary="Who am I?",
+        responses={200: MeSerializer, 401: UNAUTHENTICATED},
+        examples=[OpenApiExample("me", value=ME, response_only=True, status_codes=["200"])],
+        auth=BEARER,
+    )
+    def get(self, request: Request) -> Response:
+        user = user_of_request(request._request)
+        memberships = user.memberships.select_related("tenant", "user").filter(tenant__is_active=True)
+        return Response(MeSerializer({"username": user.username, "email": user.email, "memberships": memberships}).data)
+
+
+class ApiKeysView(APIView):
+    permission_classes = [IsAdmin]
+
+    @extend_schema(
+        operation_id="api_keys_list",
+        summary="List the tenant's API keys",
+        responses={200: ApiKeySerializer(many=True)},
+        examples=[OpenApiExample("keys", value=[KEY_ROW], response_only=True, status_codes=["200"])],
+    )
+    def get(self, request: Request) -> Response:
+        keys = ApiKey.objects.filter(tenant_id=principal_of(request).tenant_id)
+        return Response(ApiKeySerializer(keys, many=True).data)
+
+    @extend_schema(
+        operation_id="api_keys_create",
+        summary="Make an API key",
+        description="The answer holds the key itself, once.",
+        request=ApiKeySerializer,
+        responses={201: CreatedApiKeySerializer, 422: INVALID},
+        examples=[
+            OpenApiExample("a key for a service", value={"name": "billing", "scopes": ["logs:write"]}, request_only=True),
+            OpenApiExample("made", value=KEY_ROW | {"key": "alk_abcdefghijkl_..."}, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        serializer = ApiKeySerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        tenant = Tenant.objects.get(pk=principal_of(request).tenant_id)
+        creator = User.objects.get(pk=principal_of(request).user_pk or 0)
+        row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
+        row.key = key  # type: ignore[attr-defined]
+        return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
+
+
+class ApiKeyView(APIView):
+    permission_classes = [IsAdmin]
+
+    @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})
+    def delete(self, request: Request, pk: int) -> Response:
+        revoke_api_key(get_object_or_404(ApiKey, pk=pk, tenant_id=principal_of(request).tenant_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)

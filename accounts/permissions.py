@@ -1,0 +1,78 @@
+"""What a principal may do, as Django REST framework permissions. A view without a rule is closed to strangers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rest_framework.permissions import BasePermission
+
+from accounts.principals import Principal
+from accounts.problems import NotAllowed, NotAuthenticated
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+
+def principal_of(request: Request) -> Principal:
+    """Who calls. Raises NotAuthenticated for nobody."""
+    principal: Any = request.user
+    if not isinstance(principal, Principal):
+        raise NotAuthenticated
+    return principal
+
+
+class IsPrincipal(BasePermission):
+    """Any principal at all."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return self.allows(principal_of(request), request)
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        return True
+
+
+class MayWrite(IsPrincipal):
+    """Scope `logs:write`: keys that have it, Admins, and Users (about themselves)."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_write:
+            raise NotAllowed("Posting entries needs the scope logs:write.")
+        return True
+
+
+class MayRead(IsPrincipal):
+    """Scope `logs:read`: keys that have it, Admins, Auditors, and Users (about themselves)."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_read:
+            raise NotAllowed("Reading entries needs the scope logs:read.")
+        return True
+
+
+class MayWriteOrRead(IsPrincipal):
+    """POST needs `logs:write`, everything else `logs:read`."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        rule = MayWrite() if request.method == "POST" else MayRead()
+        return rule.allows(principal, request)
+
+
+class IsAdmin(IsPrincipal):
+    """Role Admin in the tenant."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_administer:
+            raise NotAllowed("This needs the role Admin.")
+        return True
+
+
+class AdminWrites(IsPrincipal):
+    """GET needs `logs:read` for the whole tenant (not role User); everything else role Admin."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            return IsAdmin().allows(principal, request)
+        if not principal.may_read or principal.own_user_id is not None:
+            raise NotAllowed("This needs the role Auditor or Admin, or a key with the scope logs:read.")
+        return True

@@ -1,0 +1,79 @@
+"""Middleware: Django's own for browser pages, kept off the API; and what every answer of the API carries.
+
+The API takes no cookie, so nothing of it can be forged across sites and none of it needs a session.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAuthentication
+from django.contrib.messages.middleware import MessageMiddleware as DjangoMessages
+from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessions
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.middleware.clickjacking import XFrameOptionsMiddleware as DjangoXFrameOptions
+from django.middleware.common import CommonMiddleware as DjangoCommon
+from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrf
+from django.utils.deprecation import MiddlewareMixin
+
+API_PREFIXES = ("/api/", "/healthz", "/readyz")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
+
+
+def is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith(API_PREFIXES)
+
+
+class _OffApi(MiddlewareMixin):
+    """Lets requests to the API pass by the middleware that it is mixed into."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request) if is_api(request) else super().__call__(request)
+
+
+class SessionMiddleware(_OffApi, DjangoSessions):
+    pass
+
+
+class CommonMiddleware(_OffApi, DjangoCommon):
+    pass
+
+
+class CsrfViewMiddleware(_OffApi, DjangoCsrf):
+    def process_view(self, request: HttpRequest, callback: Any, callback_args: Any, callback_kwargs: Any) -> HttpResponseForbidden | None:
+        return None if is_api(request) else super().process_view(request, callback, callback_args, callback_kwargs)
+
+
+class AuthenticationMiddleware(_OffApi, DjangoAuthentication):
+    pass
+
+
+class MessageMiddleware(_OffApi, DjangoMessages):
+    pass
+
+
+class XFrameOptionsMiddleware(_OffApi, DjangoXFrameOptions):
+    pass
+
+
+class ApiHeaders:
+    """Gives every request an id (the caller's `X-Request-Id` if it is a sane one) and every answer its headers."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        offered = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        request.META["auditlog.request_id"] = request_id
+        response = self.get_response(request)
+        headers = response.headers
+        headers["X-Request-Id"] = request_id
+        if not response.streaming and "Content-Length" not in headers:
+            headers["Content-Length"] = str(len(response.content))
+        if is_api(request) and "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-store"
+        return response

@@ -1,0 +1,285 @@
+"""Settings, all from the environment. The embedded default is the production path with other addresses.
+
+`docs/settings.md` is made from the declarations below.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+from auditlog_project.env import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Environment(os.environ)
+
+AUDITLOG_STATE_DIR = Path(
+    env.text(
+        "AUDITLOG_STATE_DIR",
+        str(BASE_DIR / "var"),
+        "Folder for the embedded servers' data and for files that have to outlive a restart.",
+        shown_default="var/ in the checkout",
+    )
+)
+# Whole or not at all: migrations must never go to the embedded database because only DATABASE_URL named another one.
+if not env.is_set("DATABASE_URL"):
+    env.use_file_for_absent(AUDITLOG_STATE_DIR / "embedded.env")
+
+# -- addresses and secrets -----------------------------------------------------------------------------------------
+DATABASE_URL = env.text("DATABASE_URL", None, "PostgreSQL of the application's role, as postgresql://user:password@host:port/name.")
+MAINTENANCE_DATABASE_URL = env.text(
+    "MAINTENANCE_DATABASE_URL",
+    DATABASE_URL,
+    "The same database under the role that owns the tables (migrations, archiver).",
+    shown_default="DATABASE_URL",
+)
+REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0 or unix:///path/to.sock?db=0.")
+SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions, tokens and page cursors.")
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("AUDITLOG_SECRET_KEY is shorter than 32 characters.")
+DEBUG = env.boolean("AUDITLOG_DEBUG", False, "Django's debug pages. Never in production.")
+ALLOWED_HOSTS = env.items("AUDITLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names that the server answers to.")
+CSRF_TRUSTED_ORIGINS = env.items("AUDITLOG_TRUSTED_ORIGINS", "", "Origins (https://...) that may post forms, for a proxy with another name.")
+USE_TLS = env.boolean("AUDITLOG_USE_TLS", False, "The service is reached over HTTPS: secure cookies, HSTS, redirect.")
+
+# -- serving -------------------------------------------------------------------------------------------------------
+AUDITLOG_BIND = env.text("AUDITLOG_BIND", "127.0.0.1", "Address that `make run` listens on.")
+AUDITLOG_PORT = env.integer("AUDITLOG_PORT", 8000, "Port that `make run` listens on.", least=1, most=65535)
+AUDITLOG_WEB_WORKERS = env.integer(
+    "AUDITLOG_WEB_WORKERS", min(os.cpu_count() or 1, 4), "Web processes of `make run`.", least=1, shown_default="one per core, at most 4"
+)
+AUDITLOG_HTTP_THREADS = env.integer("AUDITLOG_HTTP_THREADS", 4, "Threads that run requests, in each web process.", least=1)
+AUDITLOG_DATABASE_POOL_SIZE = env.integer("AUDITLOG_DATABASE_POOL_SIZE", 10, "Most pooled database connections of one process.", least=2)
+AUDITLOG_DATABASE_TIMEOUT_SECONDS = env.seconds("AUDITLOG_DATABASE_TIMEOUT_SECONDS", 10, "Longest that one statement may run.")
+
+# -- entries -------------------------------------------------------------------------------------------------------
+AUDITLOG_ENGINE = env.choice("AUDITLOG_ENGINE", ("native",), "native", "How partitions are made and dropped.")
+AUDITLOG_MAX_ENTRY_BYTES = env.integer("AUDITLOG_MAX_ENTRY_BYTES", 256 * 1024, "Largest entry, as JSON text.", least=1024, most=2**20)
+AUDITLOG_MAX_BODY_BYTES = env.integer(
+    "AUDITLOG_MAX_BODY_BYTES", 16 * 2**20, "Largest request body, and largest body after decompression.", least=2**20, most=256 * 2**20
+)
+AUDITLOG_MAX_BULK_ENTRIES = env.integer("AUDITLOG_MAX_BULK_ENTRIES", 10_000, "Most entries of one bulk request.", least=1, most=30_000)
+AUDITLOG_MAX_FUTURE_SECONDS = env.seconds("AUDITLOG_MAX_FUTURE_SECONDS", 300, "How far ahead of the server's clock a timestamp may be.")
+AUDITLOG_HOT_DAYS = env.integer("AUDITLOG_HOT_DAYS", 90, "Days with a partition of their own; older entries share one a month.", least=1)
+AUDITLOG_DAYS_AHEAD = env.integer("AUDITLOG_DAYS_AHEAD", 3, "Partitions made ahead of time, in days.", least=1, most=60)
+_oldest = env.text("AUDITLOG_OLDEST_DATE", "2000-01-01", "Entries before this date (UTC) are refused.")
+try:
+    AUDITLOG_OLDEST_DATE = datetime.date.fromisoformat(_oldest)
+except ValueError as _error:
+    raise ImproperlyConfigured(f"AUDITLOG_OLDEST_DATE={_oldest!r} is no date (YYYY-MM-DD).") from _error
+if AUDITLOG_OLDEST_DATE < datetime.date(1970, 1, 1):
+    raise ImproperlyConfigured("AUDITLOG_OLDEST_DATE is before 1970-01-01, where UUIDv7 begins.")
+
+# -- group commit --------------------------------------------------------------------------------------------------
+AUDITLOG_WRITER_QUEUE_ENTRIES = env.integer(
+    "AUDITLOG_WRITER_QUEUE_ENTRIES", 50_000, "Entries that may wait for their commit in one process; beyond it callers get 503.", least=1
+)
+AUDITLOG_WRITER_QUEUE_BYTES = env.integer("AUDITLOG_WRITER_QUEUE_BYTES", 64 * 2**20, "Bytes that may wait likewise.", least=2**20)
+AUDITLOG_WRITER_BATCH_ENTRIES = env.integer("AUDITLOG_WRITER_BATCH_ENTRIES", 10_000, "Most entries of one commit.", least=1, most=30_000)
+AUDITLOG_WRITER_BATCH_BYTES = env.integer("AUDITLOG_WRITER_BATCH_BYTES", 16 * 2**20, "Most bytes of one commit.", least=2**16)
+AUDITLOG_COMMIT_TIMEOUT_SECONDS = env.seconds("AUDITLOG_COMMIT_TIMEOUT_SECONDS", 15, "Longest that a request waits for its commit.")
+
+# -- accounts ------------------------------------------------------------------------------------------------------
+AUDITLOG_CREDENTIAL_CACHE_SECONDS = env.seconds(
+    "AUDITLOG_CREDENTIAL_CACHE_SECONDS", 2, "How long a checked credential is taken as valid; a revocation takes effect within it."
+)
+_access_minutes = env.integer("AUDITLOG_ACCESS_TOKEN_MINUTES", 15, "Life of an access token.", least=1)
+_refresh_hours = env.integer("AUDITLOG_REFRESH_TOKEN_HOURS", 24, "Life of a refresh token.", least=1)
+
+# -- clients of our own --------------------------------------------------------------------------------------------
+AUDITLOG_URL = env.text("AUDITLOG_URL", f"http://localhost:{AUDITLOG_PORT}", "Address of the service, for `import_logs`.").rstrip("/")
+AUDITLOG_API_KEY = env.text("AUDITLOG_API_KEY", "", "API key that `import_logs` posts with.")
+env.refuse_unknown()
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's connection settings for a libpq URL; what Django has no name for goes to psycopg as an option."""
+    found: dict[str, Any] = dict(conninfo_to_dict(url))
+    if not found.get("dbname"):
+        raise ImproperlyConfigured("DATABASE_URL names no database.")
+    timeout_ms = int(AUDITLOG_DATABASE_TIMEOUT_SECONDS * 1000)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": found.pop("dbname"),
+        "USER": found.pop("user", ""),
+        "PASSWORD": found.pop("password", ""),
+        "HOST": found.pop("host", ""),
+        "PORT": str(found.pop("port", "")),
+        "OPTIONS": {
+            "connect_timeout": 5,
+            # A cut network link shows up as an error within this time, not after the kernel's fifteen minutes.
+            "tcp_user_timeout": timeout_ms,
+            # None: a server-side prepared statement would outlive its transaction, which PgBouncer's transaction mode forbids.
+            "prepare_threshold": None,
+            **found,
+        },
+    }
+
+
+DATABASES: dict[str, dict[str, Any]] = {"default": _database(DATABASE_URL), "maintenance": _database(MAINTENANCE_DATABASE_URL)}
+DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": AUDITLOG_DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 300}
+# Migrations and the archiver reach the same database under another role; tests must not copy it.
+DATABASES["maintenance"]["TEST"] = {"MIRROR": "default"}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "channels",
+    "accounts",
+    "logs",
+    "archival",
+]
+MIDDLEWARE = [
+    "auditlog_project.middleware.ApiHeaders",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Django's own, but not on the API's paths.
+    "auditlog_project.middleware.SessionMiddleware",
+    "auditlog_project.middleware.CommonMiddleware",
+    "auditlog_project.middleware.CsrfViewMiddleware",
+    "auditlog_project.middleware.AuthenticationMiddleware",
+    "auditlog_project.middleware.MessageMiddleware",
+    "auditlog_project.middleware.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "auditlog_project.urls"
+WSGI_APPLICATION = "auditlog_project.wsgi.application"
+ASGI_APPLICATION = "auditlog_project.asgi.application"
+APPEND_SLASH = True
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "auditlog",
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2},
+    }
+}
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL], "prefix": "auditlog"}}}
+
+# kombu spells a Unix socket redis+socket:///path?virtual_host=N.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "auditlog:", "visibility_timeout": 3600}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.IsPrincipal"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "accounts.schema.ProblemAutoSchema",
+    "EXCEPTION_HANDLER": "accounts.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": datetime.timedelta(minutes=_access_minutes),
+    "REFRESH_TOKEN_LIFETIME": datetime.timedelta(hours=_refresh_hours),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": SECRET_KEY,
+    "ISSUER": "auditlog",
+    "AUDIENCE": "auditlog",
+    "LEEWAY": 10,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Audit log API",
+    "DESCRIPTION": "Post audit entries, read them back, prove that nothing was changed.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.0.3",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    # One name for one set of words, whichever field has them.
+    "ENUM_NAME_OVERRIDES": {"Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"], "Outcome": ["unknown", "success", "failure"]},
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static-built"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Served by the web processes themselves; a proxy in front may serve what `collectstatic` gathered.
+WHITENOISE_USE_FINDERS = True
+# It finds the files where the apps keep them, so the folder that `collectstatic` fills need not be there.
+warnings.filterwarnings("ignore", "No directory at", UserWarning)
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = USE_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if USE_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USE_TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USE_TLS else None
+X_FRAME_OPTIONS = "DENY"
+# Bodies of the API are bounded while they are read (logs.ingest.body); this bounds the forms of the admin.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        # Refusals (4xx) are answers, not faults of the server.
+        "django.request": {"level": "ERROR"},
+        "psycopg.pool": {"level": "ERROR"},
+        "httpx": {"level": "WARNING"},
+    },
+}

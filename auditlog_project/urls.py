@@ -1,0 +1,24 @@
+"""Every path of the product."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from auditlog_project import health
+
+urlpatterns = [
+    # First what is asked for most: the patterns are tried in their order.
+    path("api/v1/", include("logs.api.urls")),
+    path("api/v1/", include("accounts.api.urls")),
+    path("", RedirectView.as_view(pattern_name="docs"), name="home"),
+    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+]
+handler400 = "accounts.problems.bad_request_page"
+handler404 = "accounts.problems.not_found_page"
+handler500 = "accounts.problems.server_error_page"

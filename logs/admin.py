@@ -1,0 +1,51 @@
+"""The log in the Django admin: settings and catalogue to edit. Entries are read in the API, never edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+
+from logs.catalogue import compile_schema
+from logs.models import ActionDefinition, ActionSchema, LogSettings
+
+
+@admin.register(LogSettings)
+class LogSettingsAdmin(admin.ModelAdmin):
+    list_display = ["tenant", "catalogue_mode"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: LogSettings | None = None) -> list[str]:
+        return ["tenant"] if obj else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: LogSettings | None = None) -> bool:
+        # It holds the secret that ids of keyed entries are made with.
+        return False
+
+
+class ActionSchemaForm(forms.ModelForm):
+    def clean_schema(self) -> Any:
+        try:
+            compile_schema(self.cleaned_data["schema"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        return self.cleaned_data["schema"]
+
+
+class ActionSchemaInline(admin.TabularInline):
+    model = ActionSchema
+    form = ActionSchemaForm
+    extra = 0
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # A version that entries were checked against stays what it was; a change is a new version.
+        return False
+
+
+@admin.register(ActionDefinition)
+class ActionDefinitionAdmin(admin.ModelAdmin):
+    list_display = ["name", "tenant", "title_template", "default_severity"]
+    list_filter = ["tenant"]
+    search_fields = ["name"]
+    inlines = [ActionSchemaInline]

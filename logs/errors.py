@@ -1,0 +1,87 @@
+"""Errors of the log. The base and how they look on the wire are `accounts.problems`.
+
+Refused
+├── NotJSON                400  the body is not JSON, or not UTF-8
+├── WrongContentType       415
+├── EntryTooLarge          413
+├── InvalidEntries         422  one or more entries are wrong; nothing was stored
+├── IdempotencyConflict    422  the key was used for other content
+└── InvalidQuery           422  a filter, limit or cursor is wrong
+Unavailable
+├── WriterOverloaded       503  the queue is full; nothing was stored
+└── CommitFailed           503  `outcome` says whether the entries may have been stored
+IntegrityViolation         what is stored is not what was committed; never retried
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accounts.problems import Fault, Invalid, PayloadTooLarge, Refused, Unavailable, UnsupportedMediaType
+
+
+class NotJSON(Refused):
+    status = 400
+    code = "not_json"
+    title = "The body is not JSON"
+
+
+class WrongContentType(UnsupportedMediaType):
+    def __init__(self, found: str, right: str) -> None:
+        super().__init__(f"The content type {found or '(none)'!r} is not understood here. Send {right}.")
+
+
+class EntryTooLarge(PayloadTooLarge):
+    code = "entry_too_large"
+    title = "The entry is too large"
+
+    def __init__(self, limit_bytes: int, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(limit_bytes)
+        self.detail = f"The entry is over the limit of {limit_bytes} bytes. It was not stored, not even in part."
+        self.faults = tuple(faults) or (Fault("", "entry_too_large", self.detail),)
+
+
+class InvalidEntries(Invalid):
+    code = "invalid_entry"
+    title = "The entry is not right"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        detail = faults[0].detail if len(faults) == 1 else f"{len(faults)} things are wrong. Nothing was stored."
+        super().__init__(faults, detail)
+
+
+class IdempotencyConflict(Invalid):
+    code = "idempotency_conflict"
+    title = "The idempotency key was used for other content"
+
+
+class InvalidQuery(Invalid):
+    code = "invalid_query"
+    title = "The question is not right"
+
+
+class WriterOverloaded(Unavailable):
+    code = "overloaded"
+    title = "More entries arrive than can be stored"
+
+    def __init__(self) -> None:
+        super().__init__("The queue of entries is full. Nothing of this request was stored.", retry_after_seconds=1, outcome="not_stored")
+
+
+class CommitFailed(Unavailable):
+    """The commit did not succeed, or nobody knows. `outcome`: `not_stored`, or `unknown` (retry with an idempotency key)."""
+
+    code = "commit_failed"
+    title = "The entries could not be stored"
+
+    def __init__(self, *, is_outcome_known: bool) -> None:
+        if is_outcome_known:
+            detail, outcome = "The database does not answer. Nothing of this request was stored.", "not_stored"
+        else:
+            detail = "The database did not confirm the commit in time. The entries may have been stored: retry with idempotency keys."
+            outcome = "unknown"
+        super().__init__(detail, outcome=outcome)
+
+
+class IntegrityViolation(Exception):
+    """What is stored contradicts itself. The message names the tenant, the entry and what differs."""

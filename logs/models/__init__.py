@@ -1,0 +1,6 @@
+"""Tables of the log. No logic beyond what a row knows about itself."""
+
+from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
+from logs.models.entry import Entry, Outcome, Severity
+
+__all__ = ["ActionDefinition", "ActionSchema", "CatalogueMode", "Entry", "LogSettings", "Outcome", "Severity"]

@@ -1,0 +1,19 @@
+"""The log's Celery Beat schedules. Made if absent, never overwritten: from then on the admin edits them."""
+
+from __future__ import annotations
+
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+# Name, task, minutes between runs.
+SCHEDULES = (("Prepare partitions", "logs.tasks.prepare_partitions", 60),)
+
+
+def create_missing() -> list[str]:
+    """Make the schedules that are missing. Answers their names."""
+    made = []
+    for name, task, minutes in SCHEDULES:
+        if not PeriodicTask.objects.filter(task=task).exists():
+            every, _ = IntervalSchedule.objects.get_or_create(every=minutes, period=IntervalSchedule.MINUTES)
+            PeriodicTask.objects.create(name=name, task=task, interval=every)
+            made.append(name)
+    return made

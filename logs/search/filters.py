@@ -1,0 +1,194 @@
+"""The filters of the query string: what they are called, how a value is read, and which tree they come to.
+
+A django-filter `FilterSet` over the tree instead of a queryset: entries are not read by the ORM.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import django_filters
+import msgspec
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator, RegexValidator
+from django.http import QueryDict
+from msgspec import Meta
+
+from accounts.problems import Fault
+from logs.errors import InvalidQuery
+from logs.models import Entry, Outcome, Severity
+from logs.models.catalogue import ACTION_PATTERN
+from logs.search.tree import AddressWithin, All, Node, OutcomeIs, SeverityIs, TextField, TextIs, TimestampBefore, TimestampFrom
+
+MAX_VALUES = 100
+_AwareDatetime = Annotated[datetime.datetime, Meta(tz=True)]
+
+
+class MomentField(forms.Field):
+    """RFC 3339 date and time with offset, as for entries."""
+
+    def to_python(self, value: Any) -> datetime.datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return msgspec.convert(value, _AwareDatetime).astimezone(datetime.UTC)
+        except (msgspec.ValidationError, OverflowError):
+            hint = " In an address a + has to be written %2B." if " " in value else ""
+            raise ValidationError(f"{value!r} is no RFC 3339 time with offset, such as 2026-01-31T12:00:00Z.{hint}", code="bad_timestamp") from None
+
+
+class TextValueField(forms.CharField):
+    """A text that is compared as it is."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(strip=False, validators=[MaxLengthValidator(512)], **arguments)
+
+
+class ActionField(TextValueField):
+    """An action's name: upper case, or it could never match."""
+
+    default_validators = [RegexValidator(ACTION_PATTERN, "Actions are upper case: A-Z, 0-9, _ . : -", code="bad_format")]
+
+
+class NetworkField(forms.Field):
+    """An address, or a network in CIDR notation."""
+
+    def to_python(self, value: Any) -> str | None:
+        if value in self.empty_values:
+            return None
+        try:
+            if "%" in value:
+                raise ValueError("PostgreSQL keeps no zones (fe80::1%eth0)")
+            network = ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            raise ValidationError(f"{value!r} is no IP address and no network such as 10.0.0.0/8.", code="bad_ip_address") from None
+        if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen >= 96:
+            # Entries keep the IPv4 address that a mapped one means.
+            return f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}"
+        return str(network)
+
+
+class NameField(forms.Field):
+    """One name of a choice, as its number."""
+
+    def __init__(self, choices: type[Severity | Outcome], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.numbers: dict[str, int] = {str(choice.label): choice.value for choice in choices}
+
+    def to_python(self, value: Any) -> int | None:
+        if value in self.empty_values:
+            return None
+        if value not in self.numbers:
+            raise ValidationError(f"{value!r} is none of {', '.join(self.numbers)}.", code="unknown_value")
+        return self.numbers[value]
+
+
+class RepeatedField(forms.Field):
+    """A parameter that may be given several times: a list of what `one` makes of each value."""
+
+    widget = forms.SelectMultiple
+
+    def __init__(self, one: forms.Field, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.one = one
+
+    def clean(self, value: Any) -> list[Any]:
+        values = value or []
+        if len(values) > MAX_VALUES:
+            raise ValidationError(f"At most {MAX_VALUES} values.", code="too_many_values")
+        # An empty value would mean "no filter" by its place and "the empty text" by its look: it is refused.
+        if any(item == "" for item in values):
+            raise ValidationError("The value is empty.", code="empty")
+        return list(dict.fromkeys(self.one.clean(item) for item in values))
+
+
+class NodeFilter(django_filters.Filter):
+    """One parameter. `node(value)` is its part of the tree; `json_schema` what the documentation says of a value."""
+
+    def __init__(
+        self, make: Callable[[Any], Node], field: Callable[..., forms.Field], json_schema: dict[str, Any], help_text: str, *, is_repeated: bool = True
+    ):
+        super().__init__(help_text=help_text)
+        self._make = make
+        self._field_class = field
+        self.json_schema = json_schema
+        self.is_repeated = is_repeated
+
+    @property
+    def field(self) -> forms.Field:
+        one = self._field_class(required=False, help_text=self.extra["help_text"])
+        return RepeatedField(one, required=False) if self.is_repeated else one
+
+    def node(self, value: Any) -> Node:
+        return self._make(tuple(value) if self.is_repeated else value)
+
+
+def _text(field: TextField, help_text: str) -> NodeFilter:
+    return NodeFilter(lambda values: TextIs(field, values), TextValueField, {"type": "string", "maxLength": 512}, help_text)
+
+
+_SEVERITIES = {"type": "string", "enum": list(Severity.labels)}
+_MOMENT = {"type": "string", "format": "date-time"}
+
+
+class EntryFilterSet(django_filters.FilterSet):
+    """Every filter over entries. Several filters all have to hold; of a repeated one, any value."""
+
+    from_ = NodeFilter(TimestampFrom, MomentField, _MOMENT, "Timestamp at or after (RFC 3339 with offset).", is_repeated=False)
+    to = NodeFilter(TimestampBefore, MomentField, _MOMENT, "Timestamp before.", is_repeated=False)
+    user_id = _text("user_id", "Who did it.")
+    action = NodeFilter(lambda values: TextIs("action", values), ActionField, {"type": "string", "pattern": ACTION_PATTERN}, "What was done.")
+    resource_type = _text("resource_type", "What kind of thing it was done to.")
+    resource_id = _text("resource_id", "Which thing. Quickest together with `resource_type`.")
+    severity = NodeFilter(SeverityIs, lambda **more: NameField(Severity, **more), _SEVERITIES, "How grave.")
+    severity_min = NodeFilter(
+        lambda least: SeverityIs(tuple(value for value in Severity.values if value >= least)),
+        lambda **more: NameField(Severity, **more),
+        _SEVERITIES,
+        "At least as grave.",
+        is_repeated=False,
+    )
+    outcome = NodeFilter(OutcomeIs, lambda **more: NameField(Outcome, **more), {"type": "string", "enum": list(Outcome.labels)}, "How it ended.")
+    request_id = _text("request_id", "Everything of one request, over all services.")
+    session_id = _text("session_id", "Everything of one session.")
+    ip_address = NodeFilter(AddressWithin, NetworkField, {"type": "string"}, "Where it came from: an address, or a network such as 10.0.0.0/8.")
+
+    @classmethod
+    def get_filters(cls) -> Any:
+        # `from` is a word of Python's and can't be written above.
+        filters = super().get_filters()
+        return {("from" if name == "from_" else name): found for name, found in filters.items()}
+
+    def tree(self) -> All:
+        """What is asked. Raises InvalidQuery, which names every parameter that is wrong."""
+        form = self.form
+        if not form.is_valid():
+            faults = [Fault(name, error.code or "invalid", " ".join(error.messages)) for name, errors in form.errors.as_data().items() for error in errors]
+            raise InvalidQuery(faults)
+        given: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if value not in (None, "", [])}
+        if "from" in given and "to" in given and given["from"] > given["to"]:
+            raise InvalidQuery([Fault("to", "bad_range", "`to` is before `from`.")])
+        return All(tuple(self.filters[name].node(value) for name, value in given.items()))
+
+
+def filters_of(query: QueryDict, *others: str) -> EntryFilterSet:
+    """The filter set over a query string. Raises InvalidQuery for parameters that are neither filters nor `others`."""
+    known = [*EntryFilterSet.base_filters, *others]
+    faults = [_unknown(name, known) for name in query if name not in known]
+    single = [name for name in known if not getattr(EntryFilterSet.base_filters.get(name), "is_repeated", False)]
+    faults += [Fault(name, "repeated", f"{name} may be given once.") for name in single if len(query.getlist(name)) > 1]
+    faults += [Fault(name, "empty", "The value is empty.") for name in single if query.get(name) == ""]
+    if faults:
+        raise InvalidQuery(faults)
+    return EntryFilterSet(query, queryset=Entry.objects.none())
+
+
+def _unknown(name: str, known: Sequence[str]) -> Fault:
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."
+    return Fault(name, "unknown_parameter", f"There is no parameter {name!r}. {hint}")

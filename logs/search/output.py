@@ -1,0 +1,105 @@
+"""From rows to entries as the API gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from psycopg import sql
+
+from logs.catalogue import TenantCatalogue
+from logs.entry_types import JSONObject, OutcomeName, SeverityName
+from logs.models import Outcome, Severity
+from logs.storage.columns import as_text
+
+
+class EntryOutput(msgspec.Struct, omit_defaults=True):
+    """One stored entry. Absent fields were not given."""
+
+    id: str
+    timestamp: str
+    received_at: str
+    user_id: str
+    action: str
+    resource_type: str
+    severity: SeverityName
+    outcome: OutcomeName
+    source: Annotated[str, Meta(description="Who posted it: key:<prefix> or user:<name>.")]
+    title: Annotated[str, Meta(description="How it reads, where the tenant described the action.")] | None = None
+    resource_id: str | None = None
+    session_id: str | None = None
+    request_id: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+    message: str | None = None
+    idempotency_key: str | None = None
+    is_imported: bool = False
+    changed_fields: Annotated[list[str], Meta(description="Top-level keys in which `before` and `after` differ.")] | None = None
+    metadata: JSONObject | msgspec.UnsetType = msgspec.UNSET
+    before: JSONObject | msgspec.UnsetType = msgspec.UNSET
+    after: JSONObject | msgspec.UnsetType = msgspec.UNSET
+
+
+SELECTED = (
+    "id",
+    "timestamp",
+    "received_at",
+    "user_id",
+    "action",
+    "resource_type",
+    "severity",
+    "outcome",
+    "source",
+    "resource_id",
+    "session_id",
+    "request_id",
+    "ip_address",
+    "user_agent",
+    "message",
+    "idempotency_key",
+    "is_imported",
+    "changed_fields",
+    "metadata",
+    "before",
+    "after",
+)
+COLUMNS = [sql.SQL(as_text(name)) for name in SELECTED]
+_SEVERITIES: dict[str, Any] = {str(choice.value): choice.label for choice in Severity}
+_OUTCOMES: dict[str, Any] = {str(choice.value): choice.label for choice in Outcome}
+
+
+def entry_of(row: Sequence[Any], catalogue: TenantCatalogue) -> EntryOutput:
+    """One row of `COLUMNS` as an entry."""
+    (id, timestamp, received_at, user_id, action, resource_type, severity, outcome, source, resource_id, session_id, request_id,
+     ip_address, user_agent, message, idempotency_key, is_imported, changed_fields, metadata, before, after) = row  # fmt: skip
+    named = {"user": user_id, "action": action, "resource_type": resource_type, "resource_id": resource_id, "resource": resource_id or resource_type}
+    return EntryOutput(
+        id=id,
+        timestamp=timestamp,
+        received_at=received_at,
+        user_id=user_id,
+        action=action,
+        resource_type=resource_type,
+        severity=_SEVERITIES[severity],
+        outcome=_OUTCOMES[outcome],
+        source=source,
+        title=catalogue.title(action, named, metadata.encode() if metadata else None),
+        resource_id=resource_id,
+        session_id=session_id,
+        request_id=request_id,
+        ip_address=ip_address,
+        user_agent=user_agent,
+        message=message,
+        idempotency_key=idempotency_key,
+        is_imported=is_imported == "true",
+        changed_fields=changed_fields,
+        metadata=_raw(metadata),
+        before=_raw(before),
+        after=_raw(after),
+    )
+
+
+def _raw(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
+    return msgspec.UNSET if text is None else msgspec.Raw(text.encode())

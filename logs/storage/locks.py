@@ -1,0 +1,3 @@
+"""Every advisory lock number of the product, so that no two things share one."""
+
+MAKE_PARTITION = 7_265_001  # in SQL: auditlog.ensure_partition

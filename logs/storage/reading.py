@@ -1,0 +1,27 @@
+"""The reader's door: a transaction that sees the entries of one tenant and nothing of any other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+# `true`: for this transaction only, so that it works through PgBouncer and can't leak to the next user of a connection.
+NAME_TENANT = "SELECT set_config('auditlog.tenant', %s, true), set_config('statement_timeout', %s, true)"
+
+
+def tenant_parameters(tenant_id: uuid.UUID | str) -> list[str]:
+    """Parameters of NAME_TENANT. The second bounds how long each statement of the transaction may run."""
+    return [str(tenant_id), f"{settings.AUDITLOG_DATABASE_TIMEOUT_SECONDS * 1000:.0f}"]
+
+
+@contextmanager
+def tenant_transaction(tenant_id: uuid.UUID) -> Iterator[CursorWrapper]:
+    """A cursor inside a transaction for which `auditlog.logs_entry_view` shows the entries of `tenant_id`."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(NAME_TENANT, tenant_parameters(tenant_id))
+        yield cursor

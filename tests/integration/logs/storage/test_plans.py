@@ -1,0 +1,201 @@
+"""How PostgreSQL answers the searches of the product: which partitions it opens, which it leaves alone, by which index.
+
+The statements are those of `logs.search` and `logs.storage`, run by the application's role as they always are; the
+figures are EXPLAIN ANALYZE's own. Five days with 2,000 entries each, of one tenant.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connections
+from django.http import QueryDict
+from psycopg import sql
+
+from accounts.models import Tenant
+from logs.ingest.writer import connect_as_application
+from logs.search.filters import filters_of
+from logs.search.output import COLUMNS
+from logs.search.pages import FIND_BY_ID
+from logs.search.sql import Condition, select_page
+from logs.storage.columns import SELECT_STORED
+from logs.storage.reading import NAME_TENANT, tenant_parameters, tenant_transaction
+from tests.storing import new_tenant, store
+
+DAYS = 5
+ENTRIES_A_DAY = 2000
+DAY = datetime.timedelta(days=1)
+START = datetime.datetime.now(datetime.UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAYS * DAY
+
+
+def entry(day: int, number: int) -> dict[str, Any]:
+    moment = START + day * DAY + datetime.timedelta(seconds=number * 43)
+    return {
+        "timestamp": moment.isoformat(),
+        "user_id": f"user-{number % 67}",
+        "action": f"ACTION_{number % 19}",
+        "resource_type": f"type-{number % 3}",
+        "resource_id": f"resource-{number % 41}",
+        "request_id": f"request-{day}-{number // 3}",
+        "session_id": f"session-{number % 83}",
+        "ip_address": f"10.0.{number % 5}.{number % 101}",
+        "severity": "INFO" if number % 23 else "ERROR",
+        "outcome": "success",
+        "metadata": {"number": number, "note": "n" * 100},
+    }
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A tenant with entries on `DAYS` days; `ids[day]` are theirs."""
+
+    tenant: Tenant
+    ids: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def filled() -> Filled:
+    tenant = new_tenant()
+    ids = [store(tenant, [entry(day, number) for number in range(ENTRIES_A_DAY)]) for day in range(DAYS)]
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("ANALYZE auditlog.logs_entry")
+    return Filled(tenant, ids)
+
+
+def partition_of(day: int) -> str:
+    begins = START + day * DAY
+    return f"logs_entry_{begins:%Y%m%d}_{begins + DAY:%Y%m%d}"
+
+
+def index_parents() -> dict[str, str]:
+    """For each index of a partition the name of the table's index that it is a part of."""
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute(
+            "SELECT part.relname, whole.relname FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid "
+            "JOIN pg_class AS whole ON whole.oid = inhparent WHERE whole.relkind = 'I'"
+        )
+        return dict(cursor.fetchall())
+
+
+class Plan:
+    """What EXPLAIN (ANALYZE) says of one statement."""
+
+    def __init__(self, answer: Any) -> None:
+        self._root = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
+
+    def _nodes(self, node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield node
+        for child in node.get("Plans", []):
+            yield from self._nodes(child)
+
+    @property
+    def scans(self) -> list[dict[str, Any]]:
+        return [node for node in self._nodes(self._root) if "Relation Name" in node]
+
+    @property
+    def mentioned(self) -> set[str]:
+        """Partitions that are part of the plan, read or not."""
+        return {node["Relation Name"] for node in self.scans}
+
+    @property
+    def read(self) -> set[str]:
+        """Partitions of which anything was read."""
+        return {node["Relation Name"] for node in self.scans if node["Actual Loops"] > 0}
+
+    @property
+    def indexes(self) -> set[str]:
+        """The table's indexes by which the partitions are scanned."""
+        parents = index_parents()
+        return {parents[node["Index Name"]] for node in self._nodes(self._root) if "Index Name" in node}
+
+    @property
+    def has_sort(self) -> bool:
+        return any(node["Node Type"] in ("Sort", "Incremental Sort") for node in self._nodes(self._root))
+
+
+def explain(tenant: Tenant, statement: Condition) -> Plan:
+    with tenant_transaction(tenant.id) as cursor:
+        cursor.execute("SELECT current_user")
+        assert cursor.fetchone() == (connections["default"].settings_dict["USER"],)
+        cursor.execute(sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) ") + statement.text, statement.parameters)
+        return Plan(cursor.fetchone()[0])
+
+
+def page(query: str, *, limit: int = 10, after: str | None = None, before: str | None = None) -> Condition:
+    """The statement of a page, as `logs.search.pages` asks it: one more than shown."""
+    tree = filters_of(QueryDict(query)).tree()
+    return select_page(COLUMNS, tree, after=UUID(after) if after else None, before=UUID(before) if before else None, limit=limit + 1)
+
+
+NEWEST_FIRST = {
+    "": "logs_entry_pkey",
+    "user_id=user-3": "logs_entry_user",
+    "action=ACTION_4": "logs_entry_action",
+    "resource_type=type-2&resource_id=resource-2": "logs_entry_resource",
+    "session_id=session-5": "logs_entry_session",
+    "severity=ERROR": "logs_entry_severity",
+}
+
+
+@pytest.mark.parametrize("day", range(DAYS))
+def test_an_entry_is_found_by_its_id_in_one_partition(filled: Filled, day: int) -> None:
+    plan = explain(filled.tenant, Condition(FIND_BY_ID, (UUID(filled.ids[day][77]),)))
+    assert plan.mentioned == plan.read == {partition_of(day)}
+    assert plan.indexes == {"logs_entry_pkey"}
+
+
+@pytest.mark.parametrize(("query", "index"), NEWEST_FIRST.items(), ids=[query or "everything" for query in NEWEST_FIRST])
+def test_a_page_of_the_newest_never_opens_older_partitions(filled: Filled, query: str, index: str) -> None:
+    plan = explain(filled.tenant, page(query))
+    older = {partition_of(day) for day in range(DAYS - 1)}
+    assert partition_of(DAYS - 1) in plan.read
+    # They are in the plan, so that a filter with few entries reaches them; and they are never executed.
+    assert older <= plan.mentioned
+    assert not older & plan.read
+    assert index in plan.indexes
+    assert not plan.has_sort
+
+
+@pytest.mark.parametrize(("query", "index"), NEWEST_FIRST.items(), ids=[query or "everything" for query in NEWEST_FIRST])
+def test_a_page_further_down_opens_neither_newer_nor_older_partitions(filled: Filled, query: str, index: str) -> None:
+    middle = filled.ids[2][-1]
+    plan = explain(filled.tenant, page(query, after=middle))
+    assert plan.read == {partition_of(2)}
+    assert not {partition_of(3), partition_of(4)} & plan.mentioned
+    plan = explain(filled.tenant, page(query, before=filled.ids[2][0]))
+    assert plan.read == {partition_of(2)}
+    assert not {partition_of(0), partition_of(1)} & plan.mentioned
+    assert index in plan.indexes
+
+
+def test_few_entries_are_found_by_their_own_index(filled: Filled) -> None:
+    for query, index in {"request_id=request-1-8": "logs_entry_request", "ip_address=10.0.2.7": "logs_entry_ip_address"}.items():
+        plan = explain(filled.tenant, page(query))
+        assert {partition_of(day) for day in range(DAYS)} <= plan.read
+        assert plan.indexes == {index}
+
+
+def test_a_range_of_time_leaves_other_partitions_out_of_the_plan(filled: Filled) -> None:
+    begins, ends = START + DAY, START + 3 * DAY
+    between = f"from={begins:%Y-%m-%dT%H:%M:%SZ}&to={ends:%Y-%m-%dT%H:%M:%SZ}"
+    for query in ("", "&user_id=user-3", "&ip_address=10.0.0.0/16"):
+        plan = explain(filled.tenant, page(between + query, limit=1000))
+        assert plan.mentioned <= {partition_of(1), partition_of(2)}
+        assert partition_of(2) in plan.read
+
+
+def test_the_writer_looks_for_stored_entries_in_their_own_partitions(filled: Filled) -> None:
+    wanted: Sequence[str] = [filled.ids[1][5], filled.ids[3][6]]
+    with connect_as_application() as connection, connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(NAME_TENANT, tenant_parameters(filled.tenant.id))
+        found = cursor.execute(sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) ") + SELECT_STORED, [wanted]).fetchone()
+    assert found is not None
+    plan = Plan(found[0])
+    assert plan.mentioned == {partition_of(1), partition_of(3)}
+    assert plan.indexes == {"logs_entry_pkey"}

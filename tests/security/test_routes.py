@@ -1,0 +1,112 @@
+"""Every route of the API × every kind of principal. A route that is not in the table fails the build."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.models import Role, Tenant
+from logs.storage import partitions
+from tests.api import Api, entry
+from tests.storing import new_key, new_tenant, new_token, store
+
+KINDS = ("nobody", "write_key", "read_key", "user", "auditor", "admin", "mallory")
+Y, N = 2, 403  # two hundred and something; you may not
+# Route and method: a status, or its first digit, for each of KINDS in their order; then the body.
+TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
+    ("api/v1/logs", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    ("api/v1/logs", "POST"): ((401, Y, N, Y, N, Y, Y), entry()),
+    ("api/v1/logs/bulk", "POST"): ((401, Y, N, Y, N, Y, Y), [entry()]),
+    ("api/v1/logs/<str:id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/actions", "GET"): ((401, N, Y, N, Y, Y, Y), None),
+    ("api/v1/actions", "POST"): ((401, N, N, N, N, Y, Y), {"name": "REFUND"}),
+    ("api/v1/actions/<str:name>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
+    ("api/v1/actions/<str:name>", "PATCH"): ((401, N, N, N, N, 404, 404), {"title_template": "x"}),
+    ("api/v1/actions/<str:name>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/actions/<str:name>/schemas", "GET"): ((401, N, 404, N, 404, 404, 404), None),
+    ("api/v1/actions/<str:name>/schemas", "POST"): ((401, N, N, N, N, 404, 404), {"schema": {}}),
+    ("api/v1/log-settings", "GET"): ((401, N, Y, N, Y, Y, Y), None),
+    ("api/v1/log-settings", "PATCH"): ((401, N, N, N, N, Y, Y), {"catalogue_mode": "off"}),
+    ("api/v1/api-keys", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/api-keys", "POST"): ((401, N, N, N, N, Y, Y), {"name": "x", "scopes": ["logs:read"]}),
+    ("api/v1/api-keys/<int:pk>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/auth/me", "GET"): ((401, 401, 401, Y, Y, Y, Y), None),
+    # Open to everybody: who may not sign in is told so by its own answer.
+    ("api/v1/auth/token", "POST"): ((401,) * 7, {"username": "nobody", "password": "wrong"}),
+    ("api/v1/auth/token/refresh", "POST"): ((401,) * 7, {"refresh": "x"}),
+    ("api/v1/auth/token/verify", "POST"): ((401,) * 7, {"token": "x"}),
+    ("api/v1/auth/sign-out", "POST"): ((401,) * 7, {"refresh": "x"}),
+    ("api/v1/schema", "GET"): ((Y,) * 7, None),
+    ("api/v1/docs", "GET"): ((Y,) * 7, None),
+    ("api/v1/redoc", "GET"): ((Y,) * 7, None),
+    ("healthz", "GET"): ((Y,) * 7, None),
+    ("readyz", "GET"): ((Y,) * 7, None),
+}
+# Not of the API: Django's admin looks after itself (tests/integration/accounts), the home page leads to the documentation.
+ELSEWHERE = {"", "admin/"}
+
+
+def routes(patterns: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield route, pattern.callback
+        elif isinstance(pattern, URLResolver) and route not in ELSEWHERE:
+            yield from routes(pattern.url_patterns, route)
+
+
+def test_every_route_and_method_has_a_rule() -> None:
+    found = set()
+    for route, callback in routes(get_resolver().url_patterns):
+        if route in ELSEWHERE:
+            continue
+        view = getattr(callback, "view_class", None)
+        methods = [name for name in ("get", "post", "put", "patch", "delete") if hasattr(view, name)] if view else ["get"]
+        found |= {(route, method.upper()) for method in methods}
+    assert found == set(TABLE)
+
+
+@pytest.fixture(scope="module")
+def tenant() -> Tenant:
+    return new_tenant()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def partitions_ahead() -> None:
+    """Without them the service is not ready, rightly."""
+    partitions.prepare(datetime.datetime.now(datetime.UTC))
+
+
+@pytest.fixture(scope="module")
+def callers(tenant: Tenant) -> dict[str, Api]:
+    return {
+        "nobody": Api(None),
+        "write_key": Api(new_key(tenant, "logs:write")),
+        "read_key": Api(new_key(tenant, "logs:read")),
+        "user": Api(new_token(tenant, Role.USER, "alice")),
+        "auditor": Api(new_token(tenant, Role.AUDITOR)),
+        "admin": Api(new_token(tenant, Role.ADMIN)),
+        "mallory": Api(new_token(new_tenant(), Role.ADMIN)),
+    }
+
+
+@pytest.fixture(scope="module")
+def entry_id(tenant: Tenant) -> str:
+    return store(tenant, [{}])[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("route", "method"), list(TABLE))
+def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry_id: str, route: str, method: str, kind: str) -> None:
+    statuses, body = TABLE[route, method]
+    expected = statuses[KINDS.index(kind)]
+    path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0")
+    answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
+    assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
+    if answer.status_code in (401, 403, 404):
+        assert entry_id not in answer.content.decode().replace(path, "").replace(f"no entry {entry_id}", "")
+        assert answer["Content-Type"] == "application/problem+json"
