@@ -45,7 +45,7 @@ def _number(text: str) -> int | Decimal:
     if abs(value.adjusted()) > MAX_NUMBER_EXPONENT or len(value.as_tuple().digits) > MAX_NUMBER_DIGITS:
         raise NumberOutOfRange(_OUT_OF_RANGE)
     value = value.normalize(_EXACT)
-    return int(value) if value.as_tuple().exponent >= 0 else value  # type: ignore[operator]
+    return int(value) if value.as_tuple().exponent >= 0 else value  # type: ignore[operator]  # finite, so the exponent is a number
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
