@@ -1,6 +1,6 @@
 """Runs Django's synchronous request handler below an ASGI server, without a thread per waiting request.
 
-Django under ASGI answers a no-op at a tenth of the speed it has under WSGI (docs/decisions/0003), so HTTP goes to the
+Django under ASGI answers a no-op at a fifteenth of the speed it has under WSGI (docs/decisions/0003), so HTTP goes to the
 synchronous handler on a few threads. A view whose answer waits for a group commit returns a `DeferredResponse`: its
 thread goes on to the next request, and the commit wakes the event loop once for all the answers of a batch.
 

@@ -36,7 +36,7 @@ DATABASE_URL = env.text("DATABASE_URL", None, "PostgreSQL of the application's r
 MAINTENANCE_DATABASE_URL = env.text(
     "MAINTENANCE_DATABASE_URL",
     DATABASE_URL,
-    "The same database under the role that owns the tables (migrations, archiver).",
+    "The same database under the role that owns the tables (`migrate`).",
     shown_default="DATABASE_URL",
 )
 REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0 or unix:///path/to.sock?db=0.")
@@ -124,7 +124,7 @@ def _database(url: str) -> dict[str, Any]:
 
 DATABASES: dict[str, dict[str, Any]] = {"default": _database(DATABASE_URL), "maintenance": _database(MAINTENANCE_DATABASE_URL)}
 DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": AUDITLOG_DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 300}
-# Migrations and the archiver reach the same database under another role; tests must not copy it.
+# Migrations reach the same database under another role; tests must not copy it.
 DATABASES["maintenance"]["TEST"] = {"MIRROR": "default"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -231,7 +231,7 @@ SIMPLE_JWT = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Audit log API",
-    "DESCRIPTION": "Post audit entries, read them back, prove that nothing was changed.",
+    "DESCRIPTION": "Post audit entries and read them back.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.0.3",
     "SERVE_INCLUDE_SCHEMA": False,

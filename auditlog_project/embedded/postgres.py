@@ -82,7 +82,7 @@ class Postgres:
 
     def _run(self, command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         account = self.folders.account
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # keywords that differ by account
             command,
             cwd="/",
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},

@@ -24,7 +24,7 @@ START_TIMEOUT_SECONDS = 30
 
 
 class Redis:
-    """One Redis server below `folders.redis`, on a Unix socket in `folders.redis` (or `/tmp` if that path is too long)."""
+    """One Redis server below `folders.redis`, on a Unix socket in `folders.sockets`."""
 
     def __init__(self, folders: Folders) -> None:
         self.folders = folders
