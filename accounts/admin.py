@@ -64,7 +64,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         if change:
             super().save_model(request, obj, form, change)
             return
-        made, key = create_api_key(obj.tenant, obj.name, obj.scopes, expires_at=obj.expires_at, created_by=request.user)  # type: ignore[arg-type]
+        made, key = create_api_key(obj.tenant, obj.name, obj.scopes, expires_at=obj.expires_at, created_by=request.user)  # type: ignore[arg-type]  # the admin is open to users only
         obj.pk = made.pk
         obj.refresh_from_db()
         messages.warning(request, f"The key, shown this once: {key}")
