@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import PrincipalAuthentication
+from accounts.parsers import StrictJSONParser
 from accounts.permissions import MayRead, MayWrite, MayWriteOrRead, principal_of
 from accounts.problems import NotFound
 from logs.api import documentation
@@ -43,6 +44,8 @@ class LeanView(APIView):
 
     _renderer = JSONRenderer()
     _authenticators = (PrincipalAuthentication(),)
+    # Named for the documentation; the body is read without it.
+    _parsers = (StrictJSONParser(),)
 
     # "Allow" and "Vary" of every answer say nothing here: OPTIONS answers the one, and nothing is negotiated.
     default_response_headers: ClassVar[dict[str, str]] = {}
@@ -54,7 +57,7 @@ class LeanView(APIView):
         return list(self._authenticators)
 
     def get_parsers(self) -> list[BaseParser]:
-        return []
+        return list(self._parsers)
 
 
 class PostingView(LeanView):

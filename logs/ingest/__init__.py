@@ -3,7 +3,7 @@
 Promises: an entry is stored wholly as sent or refused with the place and the reason; success is answered after COMMIT
 only; memory and waiting are bounded. Others may use what is named here; the way through the room is
 `body` (bytes to raw entries) -> `check` (raw to checked) -> `writer` (checked to committed), tied together in `receive`.
-`ids` and the types of `entry_input` serve others too.
+The types of `entry_input` serve the documentation too.
 """
 
 from logs.ingest.process import close_writer, writer_is_alive

@@ -30,7 +30,7 @@ class LogSettings(models.Model):
     """A tenant's settings for its log."""
 
     tenant = models.OneToOneField(Tenant, on_delete=models.PROTECT, primary_key=True, related_name="log_settings")
-    # Makes ids from idempotency keys (logs.ingest.ids). It must never change: a retry would become a second entry.
+    # Makes ids from idempotency keys (logs.storage.ids). It must never change: a retry would become a second entry.
     id_secret = models.BinaryField(max_length=32, default=new_id_secret, editable=False)
     catalogue_mode = models.CharField(max_length=8, choices=CatalogueMode.choices, default=CatalogueMode.OFF)
 
