@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 from typing import Any
@@ -12,6 +13,7 @@ from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts.models import Tenant
 from auditlog_verify.canonical import CanonicalEntry, canonical_entry
 from logs.ingest.writer import stored_columns
 from logs.models import Outcome, Severity
@@ -43,13 +45,18 @@ entries = st.fixed_dictionaries(
         "resource_id": texts.filter(bool),
     },
 )
-TENANT: list[Any] = []
+
+
+@functools.cache
+def the_tenant() -> Tenant:
+    """One for all examples."""
+    return new_tenant()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(entries, min_size=1, max_size=4))
 def test_record_follows_from_what_is_stored(given_entries: list[dict[str, Any]]) -> None:
-    tenant = TENANT[0] if TENANT else TENANT.append(new_tenant()) or TENANT[0]
+    tenant = the_tenant()
     ids = store(tenant, given_entries)
     with tenant_transaction(tenant.id) as cursor:
         cursor.execute(SELECT_STORED, [ids])
