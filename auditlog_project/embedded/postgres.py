@@ -7,6 +7,7 @@ readable by their owner only; durability settings are never weakened (`fsync`, `
 from __future__ import annotations
 
 import importlib.util
+import contextlib
 import os
 import secrets
 import shutil
@@ -218,10 +219,12 @@ class Postgres:
         import psutil
 
         postmaster = psutil.Process(self.pid)
-        children = postmaster.children(recursive=True)
+        # First, so that it starts no other child; a child may still end by itself meanwhile.
         postmaster.suspend()
+        children = postmaster.children(recursive=True)
         for process in [postmaster, *children]:
-            process.send_signal(signal.SIGKILL)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
         psutil.wait_procs([postmaster, *children], timeout=10)
 
     # -- roles and addresses -------------------------------------------------------------------------------------
