@@ -6,8 +6,8 @@ readable by their owner only; durability settings are never weakened (`fsync`, `
 
 from __future__ import annotations
 
-import importlib.util
 import contextlib
+import importlib.util
 import os
 import secrets
 import shutil
