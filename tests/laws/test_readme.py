@@ -6,6 +6,7 @@ import functools
 import json
 import operator
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def web() -> Iterator[Web]:
 def outputs(web: Web) -> list[str]:
     """What each step prints, run in one shell with a new tenant's key."""
     lines = [CURL, *(f"{step.commands}printf '\\n%s\\n' '{END_OF_BLOCK}'" for step in steps())]
-    script = "\n".join(lines).replace("http://localhost:8000", web.url).replace(".venv/bin/python", sys.executable)
+    script = "\n".join(lines).replace("http://localhost:8000", web.url).replace(".venv/bin/python", shlex.quote(sys.executable))
     environment = product_environment(AUDITLOG_API_KEY=new_key(new_tenant()), AUDITLOG_URL=web.url)
     command = ["bash", "-e", "-o", "pipefail", "-c", script]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,8 @@ def test_exec_hands_on_addresses_and_exit_code_and_removes_its_folder(folder: Pa
 
 
 def test_exec_says_so_when_there_is_no_such_command(folder: Path) -> None:
-    done = embedded("exec", "--", "no-such-command", TMPDIR=str(folder))
+    # A path of its own: on the caller's a folder that may not be entered makes it "Permission denied".
+    done = embedded("exec", "--", "no-such-command", TMPDIR=str(folder), PATH=os.defpath)
     assert (done.returncode, done.stderr) == (127, "auditlog: no-such-command: No such file or directory\n")
     assert list(folder.iterdir()) == []
 
@@ -70,7 +72,7 @@ def test_exec_that_is_asked_to_stop_ends_the_command_and_the_servers(folder: Pat
 
 def test_exec_in_a_state_folder_keeps_the_data_and_is_alone_there(folder: Path) -> None:
     state = str(folder / "state")
-    inner = " ".join(["exec", *EMBEDDED, "exec", "--state", state, "--", "true"])
+    inner = "exec " + shlex.join([*EMBEDDED, "exec", "--state", state, "--", "true"])
     done = embedded("exec", "--state", state, "--", "sh", "-c", inner)
     assert done.returncode == 1
     assert f"auditlog: {state} is in use by process" in done.stderr
