@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import AdminWrites, principal_of
-from accounts.problems import Fault, Invalid
+from accounts.problems import Fault, Invalid, NotFound
 from accounts.schema import NOT_FOUND, problem_response
 from logs.catalogue import compile_schema
 from logs.models import ActionDefinition, ActionSchema, CatalogueMode, LogSettings, Severity
@@ -231,6 +231,9 @@ class LogSettingsView(APIView):
 
 
 def _action(request: Request, name: str) -> ActionDefinition:
+    if "\x00" in name:
+        # PostgreSQL keeps no such text, and psycopg refuses to ask for it.
+        raise NotFound("No action has that name.")
     return get_object_or_404(ActionDefinition.objects.prefetch_related("schemas"), tenant_id=principal_of(request).tenant_id, name=name)
 
 

@@ -110,3 +110,13 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     if answer.status_code in (401, 403, 404):
         assert entry_id not in answer.content.decode().replace(path, "").replace(f"no entry {entry_id}", "")
         assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("text", ["%00", "%ff", "%ed%a0%80", "%0d%0aX:%201", "a" * 5000, "..%2f..%2f", "%F0%9F%98%80", "{}", "-1", "9" * 60])
+def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Api], text: str) -> None:
+    admin = callers["admin"]
+    for path in ("logs/", "actions/", "api-keys/", "logs?user_id=", "logs?cursor=", "logs?limit=", "logs?from=", "logs?ip_address=", "logs?severity=", "logs?"):
+        answer = admin.send("GET", f"/api/v1/{path}{text}")
+        assert answer.status_code < 500, (path, answer.content)
+    for headers in ({"X-Tenant": text}, {"X-Request-Id": text}, {"Idempotency-Key": text}, {"Content-Encoding": text}):
+        assert admin.post("/api/v1/logs", entry(), **headers).status_code < 500
