@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from auditlog_project.embedded import serving
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 60
@@ -58,9 +60,7 @@ class Web:
 
     def start(self) -> Web:
         """Start, and wait until requests are answered (ready or not)."""
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", str(self._workers), "--respawn-failed-workers", "--workers-kill-timeout", "40", "--http1-keep-alive"]
-        command += ["auditlog_project.asgi:application"]
+        command = serving.commands("127.0.0.1", self.port, self._workers)["web"]
         process = subprocess.Popen(command, cwd=CHECKOUT, env=self._environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
         self._process = process
 

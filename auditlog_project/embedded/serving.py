@@ -93,6 +93,7 @@ def _serve(environment: dict[str, str]) -> int:
 
 
 def commands(bind: str, port: int, workers: int) -> dict[str, list[str]]:
+    """The command lines of the processes of the service, by their names."""
     web = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", bind, "--port", str(port), "--workers", str(workers)]
     # One connection each, live streams too: granian's own bound (1,024 for all workers) would hold a load balancer's idle ones up.
     web += ["--backlog", "2048", "--backpressure", "2048"]
