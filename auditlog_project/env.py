@@ -46,7 +46,8 @@ class Environment:
             return
         for line in path.read_text().splitlines():
             name, found, value = line.partition("=")
-            if found and not self.is_set(name):
+            # A secret in the environment counts before its file here.
+            if found and not self.is_set(name) and not self.is_set(name.removesuffix("_FILE")):
                 self._values[name] = "".join(shlex.split(value))
 
     def text(self, name: str, default: str | None, meaning: str, *, shown_default: str | None = None) -> str:

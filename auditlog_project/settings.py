@@ -39,6 +39,12 @@ MAINTENANCE_DATABASE_URL = env.text(
     "The same database under the role that owns the tables (`migrate`).",
     shown_default="DATABASE_URL",
 )
+SEQUENCER_DATABASE_URL = env.text(
+    "SEQUENCER_DATABASE_URL",
+    MAINTENANCE_DATABASE_URL,
+    "The same database under the role that writes positions and trees (`run_sequencer`). Not through a pooler: it holds a session lock.",
+    shown_default="MAINTENANCE_DATABASE_URL",
+)
 REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0 or unix:///path/to.sock?db=0.")
 SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions, tokens and page cursors.")
 if len(SECRET_KEY) < 32:
@@ -85,6 +91,41 @@ AUDITLOG_WRITER_BATCH_ENTRIES = env.integer("AUDITLOG_WRITER_BATCH_ENTRIES", 10_
 AUDITLOG_WRITER_BATCH_BYTES = env.integer("AUDITLOG_WRITER_BATCH_BYTES", 16 * 2**20, "Most bytes of one commit.", least=2**16)
 AUDITLOG_COMMIT_TIMEOUT_SECONDS = env.seconds("AUDITLOG_COMMIT_TIMEOUT_SECONDS", 15, "Longest that a request waits for its commit.")
 
+# -- the verifiable log --------------------------------------------------------------------------------------------
+AUDITLOG_SIGNING_KEY = env.text(
+    "AUDITLOG_SIGNING_KEY",
+    "",
+    "Ed25519 private key that signs checkpoints, as PEM (PKCS #8). `run_sequencer` alone needs it. Several in one text: each signs.",
+)
+AUDITLOG_VERIFIER_KEYS = env.items(
+    "AUDITLOG_VERIFIER_KEYS",
+    "",
+    "Ed25519 public keys (base64, 32 bytes) by which checkpoints are trusted besides that of the signing key: those that signed before.",
+)
+AUDITLOG_ORIGIN = env.text(
+    "AUDITLOG_ORIGIN",
+    "auditlog.localhost",
+    "Beginning of the logs' names in their checkpoints; the tenant's id follows. A log keeps the name that it began with.",
+)
+AUDITLOG_SEQUENCER_PAUSE_MS = env.integer(
+    "AUDITLOG_SEQUENCER_PAUSE_MS", 100, "Pause of the sequencer between two rounds; what is committed meanwhile shares one.", least=0, most=10_000
+)
+AUDITLOG_SEQUENCER_GROUPS = env.integer(
+    "AUDITLOG_SEQUENCER_GROUPS", 1, "Into how many groups tenants are divided; each group has one leading sequencer.", least=1, most=256
+)
+AUDITLOG_CHECKPOINT_SECONDS = env.seconds(
+    "AUDITLOG_CHECKPOINT_SECONDS", 60, "At most so often a tenant's checkpoint is kept and copied to AUDITLOG_ANCHOR_URL while entries come."
+)
+AUDITLOG_HEARTBEAT_SECONDS = env.seconds("AUDITLOG_HEARTBEAT_SECONDS", 3600, "At least so often a checkpoint is signed anew, entries or none.")
+AUDITLOG_ANCHOR_URL = env.text(
+    "AUDITLOG_ANCHOR_URL",
+    (AUDITLOG_STATE_DIR / "anchor").absolute().as_uri(),
+    "Object storage (file:// or s3://bucket/prefix) that gets a copy of every kept checkpoint, out of the database's reach.",
+    shown_default="file://.../anchor in AUDITLOG_STATE_DIR",
+)
+AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
+AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
+
 # -- accounts ------------------------------------------------------------------------------------------------------
 AUDITLOG_CREDENTIAL_CACHE_SECONDS = env.seconds(
     "AUDITLOG_CREDENTIAL_CACHE_SECONDS", 2, "How long a checked credential is taken as valid; a revocation takes effect within it."
@@ -123,9 +164,10 @@ def _database(url: str) -> dict[str, Any]:
 
 
 DATABASES: dict[str, dict[str, Any]] = {"default": _database(DATABASE_URL), "maintenance": _database(MAINTENANCE_DATABASE_URL)}
+DATABASES["sequencer"] = _database(SEQUENCER_DATABASE_URL)
 DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": AUDITLOG_DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 300}
 # Migrations reach the same database under another role; tests must not copy it.
-DATABASES["maintenance"]["TEST"] = {"MIRROR": "default"}
+DATABASES["maintenance"]["TEST"] = DATABASES["sequencer"]["TEST"] = {"MIRROR": "default"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.cloudtrail import cloudtrail_entries
 from benchmarks.limits import COPY_CONNECTIONS, RawCopy
 from benchmarks.load import Client, Outcome, latency_figures
-from benchmarks.product import WEB_WORKERS, Installation, check_that_all_are_stored, installation, product_server
+from benchmarks.product import WEB_WORKERS, Installation, SequencerProcess, check_that_all_are_stored, installation, product_server, sequencer
 from benchmarks.report import Report, Target, progress
 from benchmarks.rows import Entry, application_entries, bulk_bodies
 
@@ -26,6 +26,8 @@ BATCH_COLUMNS_BYTES = 12
 TARGETS = {
     "entries_per_s": Target(least=15_000),
     "of_raw_copy": Target(least=0.5),
+    "with_sequencer_of_without": Target(least=0.9),
+    "integrity_bytes_per_entry": Target(below=64),
     "cloudtrail_of_raw_copy": Target(least=0.5),
     "web_rss_mib": Target(below=300),
 }
@@ -89,23 +91,32 @@ def run(*, is_quick: bool) -> Report:
     with ExitStack() as stack:
         installed = stack.enter_context(installation())
         web = stack.enter_context(product_server(installed))
+        sequencing = stack.enter_context(sequencer(installed))
         client = Client(web, "/api/v1/logs/bulk", f"Bearer {installed.api_key}")
         application = Race.of(entries, client, installed)
         cloudtrail = Race.of(cloudtrail_entries(SEED, scale.cloudtrail_pool), client, installed)
 
+        without: list[float] = []
         application.warm_up(scale.warm_up_seconds)
         for number in range(scale.rounds):
+            # Each is first in every other round: the tables grow, and the machine has its moods.
+            if number % 2:
+                without.append(_rate_without(sequencing, application, scale.seconds))
             application.run(scale.seconds, scale.copy_batches)
+            if not number % 2:
+                without.append(_rate_without(sequencing, application, scale.seconds))
             cloudtrail.run(scale.seconds, scale.copy_batches // 2)
             progress(
                 number,
                 {
                     "product": application.outcomes[-1].entries_per_s,
+                    "without sequencer": without[-1],
                     "raw COPY": application.copies[-1],
                     "CloudTrail": cloudtrail.outcomes[-1].entries_per_s,
                     "its raw COPY": cloudtrail.copies[-1],
                 },
             )
+        sequencing.wait_until_all_is_sequenced()
         integrity_bytes = _integrity_bytes_per_entry(installed)
         curve = {str(batch): _rate_of_batches(client, entries, batch, scale.curve_seconds) for batch in scale.curve}
 
@@ -136,6 +147,7 @@ def run(*, is_quick: bool) -> Report:
         figures=figures,
         limits={"raw_copy_entries_per_s": application.copy_entries_per_s, "cloudtrail_raw_copy_entries_per_s": cloudtrail.copy_entries_per_s},
         ratios={
+            "with_sequencer_of_without": application.entries_per_s / median(without),
             "of_raw_copy": application.entries_per_s / application.copy_entries_per_s,
             "cloudtrail_of_raw_copy": cloudtrail.entries_per_s / cloudtrail.copy_entries_per_s,
         },
@@ -149,6 +161,18 @@ def _rate_of_batches(client: Client, entries: list[Entry], batch: int, seconds: 
 
 
 def _integrity_bytes_per_entry(installed: Installation) -> float:
-    """What the log costs on disk for each entry: the batches with their records and indexes, and the entry's two columns."""
-    size_bytes = installed.number("SELECT pg_total_relation_size('auditlog.logs_batch')")
+    """What the log costs on disk for each entry: records, trees, checkpoints, and the entry's two columns with their index."""
+    tables = [f"pg_total_relation_size('auditlog.logs_{name}')" for name in ("batch", "head", "tile", "checkpoint")]
+    partitions = "pg_index JOIN pg_inherits ON inhrelid = indexrelid WHERE inhparent = 'auditlog.logs_entry_batch'::regclass"
+    indexes = f"(SELECT sum(pg_relation_size(indexrelid)) FROM {partitions})"
+    size_bytes = installed.number(f"SELECT {' + '.join([*tables, indexes])}")
     return size_bytes / installed.number("SELECT sum(entry_count) FROM auditlog.logs_batch") + BATCH_COLUMNS_BYTES
+
+
+def _rate_without(sequencing: SequencerProcess, race: Race, seconds: float) -> float:
+    """Entries a second with the sequencer stopped; it has caught up again when this returns."""
+    sequencing.stop()
+    outcome = race.client.run(race.requests, seconds, connections=CONNECTIONS, entries_per_request=BATCH)
+    sequencing.start()
+    sequencing.wait_until_all_is_sequenced()
+    return outcome.entries_per_s

@@ -30,7 +30,7 @@ TENANT = "benchmark"
 # The default leaves no room for 64 clients of pgbench beside the web processes of product and peer.
 POSTGRES_SETTINGS = {"max_connections": "250"}
 _API_KEY = re.compile(r"alk_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
-_OURS = re.compile(r"AUDITLOG_|(MAINTENANCE_)?DATABASE_URL|REDIS_URL|DJANGO_SETTINGS_MODULE")
+_OURS = re.compile(r"AUDITLOG_|((MAINTENANCE|SEQUENCER)_)?DATABASE_URL|REDIS_URL|DJANGO_SETTINGS_MODULE")
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,53 @@ def product_server(installed: Installation) -> Iterator[WebServer]:
     log = installed.servers.folders.logs / "web.log"
     with web_server(web_command(port), port, installed.environment, log, ready_path="/readyz") as server:
         yield server
+
+
+class SequencerProcess:
+    """The product's sequencer, which can be stopped and started again."""
+
+    def __init__(self, installed: Installation) -> None:
+        self._installed = installed
+        self._log = installed.servers.folders.logs / "sequencer.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = serving.commands("127.0.0.1", 0, 1)["sequencer"]
+        with self._log.open("ab") as opened:
+            self._process = subprocess.Popen(
+                command, cwd=CHECKOUT, env=dict(self._installed.environment), stdin=subprocess.DEVNULL, stdout=opened, stderr=subprocess.STDOUT
+            )  # fmt: skip
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(STOP_TIMEOUT_SECONDS)
+
+    def wait_until_all_is_sequenced(self, seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while self.waiting_batches():
+            if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
+                raise BenchmarkFailed(f"the sequencer did not finish:\n{self._log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.05)
+
+    def waiting_batches(self) -> int:
+        return self._installed.number("SELECT batches FROM auditlog.logs_waiting")
+
+    def cpu_seconds(self) -> float:
+        assert self._process is not None
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
+
+
+@contextmanager
+def sequencer(installed: Installation) -> Iterator[SequencerProcess]:
+    """The product's sequencer for the length of the block."""
+    process = SequencerProcess(installed)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks.limits import bare_insert
 from benchmarks.load import Client, Outcome, latency_figures
-from benchmarks.product import WEB_WORKERS, check_that_all_are_stored, installation, product_server
+from benchmarks.product import WEB_WORKERS, check_that_all_are_stored, installation, product_server, sequencer
 from benchmarks.report import Report, Target, progress
 from benchmarks.rows import application_entries, single_bodies
 from benchmarks.stock_peer.serving import StockPeer, stock_entry
@@ -53,6 +53,7 @@ def run(*, is_quick: bool) -> Report:
     with ExitStack() as stack:
         installed = stack.enter_context(installation())
         web = stack.enter_context(product_server(installed))
+        stack.enter_context(sequencer(installed))
         product = Client(web, "/api/v1/logs", f"Bearer {installed.api_key}")
         requests = product.requests(single_bodies(entries))
         peer = StockPeer(installed)

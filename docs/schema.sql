@@ -46,6 +46,9 @@ CREATE TABLE auditlog.logs_batch (
     records bytea NOT NULL,
     committed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     first_position bigint,
+    lowest_id uuid NOT NULL,
+    highest_id uuid NOT NULL,
+    kinds text,
     CONSTRAINT logs_batch_check CHECK ((octet_length(records) = (32 * entry_count))),
     CONSTRAINT logs_batch_entry_count_check CHECK ((entry_count > 0))
 );
@@ -57,6 +60,49 @@ CREATE SEQUENCE auditlog.logs_batch_id_seq
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
+
+CREATE VIEW auditlog.logs_batch_view AS
+ SELECT id,
+    tenant_id,
+    entry_count,
+    records,
+    committed_at,
+    first_position,
+    lowest_id,
+    highest_id,
+    kinds
+   FROM auditlog.logs_batch
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
+CREATE TABLE auditlog.logs_checkpoint (
+    id bigint NOT NULL,
+    tenant_id uuid NOT NULL,
+    tree_size bigint NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    checkpoint text NOT NULL,
+    cosignatures text DEFAULT ''::text NOT NULL,
+    published_at timestamp with time zone
+);
+
+ALTER TABLE auditlog.logs_checkpoint ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME auditlog.logs_checkpoint_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW auditlog.logs_checkpoint_view AS
+ SELECT id,
+    tenant_id,
+    tree_size,
+    signed_at,
+    checkpoint,
+    cosignatures,
+    published_at
+   FROM auditlog.logs_checkpoint
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
 CREATE TABLE auditlog.logs_entry (
     id uuid NOT NULL,
@@ -114,6 +160,35 @@ CREATE VIEW auditlog.logs_entry_view AS
    FROM auditlog.logs_entry
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
+CREATE TABLE auditlog.logs_head (
+    tenant_id uuid NOT NULL,
+    origin text NOT NULL,
+    tree_size bigint NOT NULL,
+    peaks bytea NOT NULL,
+    root_hash bytea NOT NULL,
+    checkpoint text NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    kept_size bigint NOT NULL,
+    kept_at timestamp with time zone NOT NULL,
+    CONSTRAINT logs_head_check CHECK ((octet_length(peaks) = (32 * bit_count((tree_size)::bit(64))))),
+    CONSTRAINT logs_head_root_hash_check CHECK ((octet_length(root_hash) = 32)),
+    CONSTRAINT logs_head_tree_size_check CHECK ((tree_size >= 0))
+)
+WITH (fillfactor='50');
+
+CREATE VIEW auditlog.logs_head_view AS
+ SELECT tenant_id,
+    origin,
+    tree_size,
+    peaks,
+    root_hash,
+    checkpoint,
+    signed_at,
+    kept_size,
+    kept_at
+   FROM auditlog.logs_head
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
 CREATE VIEW auditlog.logs_partitions AS
  SELECT (child.relname)::text AS name,
     to_timestamp((((((('x'::text || "left"(replace(bounds.bounds[1], '-'::text, ''::text), 12)))::bit(48))::bigint)::numeric / 1000.0))::double precision) AS lower_at,
@@ -123,15 +198,100 @@ CREATE VIEW auditlog.logs_partitions AS
      CROSS JOIN LATERAL regexp_match(pg_get_expr(child.relpartbound, child.oid), 'FROM \(''(.+?)''\) TO \(''(.+?)''\)'::text) bounds(bounds))
   WHERE ((pg_inherits.inhparent = ('auditlog.logs_entry'::regclass)::oid) AND (NOT pg_inherits.inhdetachpending));
 
+CREATE TABLE auditlog.logs_rollup (
+    tenant_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    action text NOT NULL,
+    severity smallint NOT NULL,
+    outcome smallint NOT NULL,
+    resource_type text NOT NULL,
+    source text NOT NULL,
+    entry_count bigint NOT NULL
+)
+WITH (fillfactor='70');
+
+CREATE VIEW auditlog.logs_rollup_view AS
+ SELECT tenant_id,
+    hour,
+    action,
+    severity,
+    outcome,
+    resource_type,
+    source,
+    entry_count
+   FROM auditlog.logs_rollup
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
+CREATE TABLE auditlog.logs_stopped (
+    tenant_id uuid NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE auditlog.logs_tile (
+    tenant_id uuid NOT NULL,
+    level smallint NOT NULL,
+    tile_index bigint NOT NULL,
+    hashes bytea NOT NULL,
+    CONSTRAINT logs_tile_hashes_check CHECK ((((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192)) AND ((octet_length(hashes) % 32) = 0))),
+    CONSTRAINT logs_tile_level_check CHECK (((level >= 1) AND (level <= 7)))
+);
+ALTER TABLE ONLY auditlog.logs_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
+
+CREATE VIEW auditlog.logs_tile_view AS
+ SELECT tenant_id,
+    level,
+    tile_index,
+    hashes
+   FROM auditlog.logs_tile
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
+CREATE VIEW auditlog.logs_waiting AS
+ SELECT ( SELECT count(*) AS count
+           FROM ( SELECT
+                   FROM auditlog.logs_batch
+                  WHERE (logs_batch.first_position IS NULL)
+                 LIMIT 10000) waiting) AS batches,
+    (COALESCE(EXTRACT(epoch FROM (clock_timestamp() - ( SELECT min(logs_batch.committed_at) AS min
+           FROM auditlog.logs_batch
+          WHERE (logs_batch.first_position IS NULL)))), (0)::numeric))::double precision AS seconds,
+    ( SELECT count(*) AS count
+           FROM auditlog.logs_stopped) AS stopped_tenants;
+
 ALTER TABLE ONLY auditlog.logs_batch
     ADD CONSTRAINT logs_batch_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY auditlog.logs_checkpoint
+    ADD CONSTRAINT logs_checkpoint_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY auditlog.logs_entry
     ADD CONSTRAINT logs_entry_pkey PRIMARY KEY (tenant_id, id);
 
-CREATE INDEX logs_batch_waiting ON auditlog.logs_batch USING btree (id) WHERE (first_position IS NULL);
+ALTER TABLE ONLY auditlog.logs_head
+    ADD CONSTRAINT logs_head_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY auditlog.logs_rollup
+    ADD CONSTRAINT logs_rollup_pkey PRIMARY KEY (tenant_id, hour, action, severity, outcome, resource_type, source);
+
+ALTER TABLE ONLY auditlog.logs_stopped
+    ADD CONSTRAINT logs_stopped_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY auditlog.logs_tile
+    ADD CONSTRAINT logs_tile_pkey PRIMARY KEY (tenant_id, level, tile_index);
+
+CREATE UNIQUE INDEX logs_batch_position ON auditlog.logs_batch USING btree (tenant_id, first_position) WHERE (first_position IS NOT NULL);
+
+CREATE INDEX logs_batch_waiting ON auditlog.logs_batch USING btree (committed_at, id) WHERE (first_position IS NULL);
+
+CREATE INDEX logs_checkpoint_size ON auditlog.logs_checkpoint USING btree (tenant_id, tree_size);
+
+CREATE INDEX logs_checkpoint_tenant ON auditlog.logs_checkpoint USING btree (tenant_id, id);
+
+CREATE INDEX logs_checkpoint_unpublished ON auditlog.logs_checkpoint USING btree (id) WHERE (published_at IS NULL);
 
 CREATE INDEX logs_entry_action ON ONLY auditlog.logs_entry USING btree (tenant_id, action, id);
+
+CREATE INDEX logs_entry_batch ON ONLY auditlog.logs_entry USING btree (batch_id);
 
 CREATE INDEX logs_entry_ip_address ON ONLY auditlog.logs_entry USING btree (tenant_id, ip_address, id) WHERE (ip_address IS NOT NULL);
 
@@ -146,16 +306,49 @@ CREATE INDEX logs_entry_severity ON ONLY auditlog.logs_entry USING btree (tenant
 CREATE INDEX logs_entry_user ON ONLY auditlog.logs_entry USING btree (tenant_id, user_id, id);
 
 GRANT USAGE ON SCHEMA auditlog TO auditlog_app;
+GRANT USAGE ON SCHEMA auditlog TO auditlog_sequencer;
 
 REVOKE ALL ON FUNCTION auditlog.ensure_partition(moment timestamp with time zone, hot_days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION auditlog.ensure_partition(moment timestamp with time zone, hot_days integer) TO auditlog_app;
 
 GRANT INSERT ON TABLE auditlog.logs_batch TO auditlog_app;
+GRANT SELECT ON TABLE auditlog.logs_batch TO auditlog_sequencer;
+
+GRANT UPDATE(first_position) ON TABLE auditlog.logs_batch TO auditlog_sequencer;
+
+GRANT UPDATE(kinds) ON TABLE auditlog.logs_batch TO auditlog_sequencer;
 
 GRANT USAGE ON SEQUENCE auditlog.logs_batch_id_seq TO auditlog_app;
+
+GRANT SELECT ON TABLE auditlog.logs_batch_view TO auditlog_app;
+
+GRANT SELECT,INSERT ON TABLE auditlog.logs_checkpoint TO auditlog_sequencer;
+
+GRANT UPDATE(cosignatures) ON TABLE auditlog.logs_checkpoint TO auditlog_sequencer;
+
+GRANT UPDATE(published_at) ON TABLE auditlog.logs_checkpoint TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_checkpoint_view TO auditlog_app;
 
 GRANT INSERT ON TABLE auditlog.logs_entry TO auditlog_app;
 
 GRANT SELECT ON TABLE auditlog.logs_entry_view TO auditlog_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_head TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_head_view TO auditlog_app;
+
 GRANT SELECT ON TABLE auditlog.logs_partitions TO auditlog_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_rollup TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_rollup_view TO auditlog_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditlog.logs_stopped TO auditlog_sequencer;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_tile TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_tile_view TO auditlog_app;
+
+GRANT SELECT ON TABLE auditlog.logs_waiting TO auditlog_app;
+GRANT SELECT ON TABLE auditlog.logs_waiting TO auditlog_sequencer;

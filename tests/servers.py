@@ -55,7 +55,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def _forget_settings() -> None:
     """Tests see defaults, whatever the developer's shell has set for `make run`."""
-    addresses = ("DATABASE_URL", "MAINTENANCE_DATABASE_URL", "REDIS_URL")
+    addresses = ("DATABASE_URL", "MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "REDIS_URL")
     for name in list(os.environ):
         if name.startswith("AUDITLOG_") or name.removesuffix("_FILE") in addresses:
             del os.environ[name]

@@ -26,6 +26,7 @@ from auditlog_project.embedded.folders import Folders
 SUPERUSER = "postgres"
 APPLICATION_ROLE = "auditlog_app"
 MAINTENANCE_ROLE = "auditlog_maintenance"
+SEQUENCER_ROLE = "auditlog_sequencer"
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 60
@@ -240,7 +241,7 @@ class Postgres:
     def provision(self, database: str) -> None:
         """Make the roles and the database `database`, owned by the maintenance role. Does nothing the second time."""
         with psycopg.connect(self.superuser_url, autocommit=True) as connection:
-            for role in (MAINTENANCE_ROLE, APPLICATION_ROLE):
+            for role in (MAINTENANCE_ROLE, APPLICATION_ROLE, SEQUENCER_ROLE):
                 password = self.secret(role)
                 exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
                 verb = sql.SQL("ALTER" if exists else "CREATE")

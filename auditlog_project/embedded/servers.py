@@ -7,8 +7,9 @@ import shlex
 from pathlib import Path
 
 from auditlog_project.embedded.folders import lay_out
-from auditlog_project.embedded.postgres import APPLICATION_ROLE, MAINTENANCE_ROLE, Postgres
+from auditlog_project.embedded.postgres import APPLICATION_ROLE, MAINTENANCE_ROLE, SEQUENCER_ROLE, Postgres
 from auditlog_project.embedded.redis import Redis
+from auditlog_project.embedded.signing_key import signing_key_file
 
 ADDRESSES_FILE = "embedded.env"
 
@@ -44,8 +45,10 @@ class EmbeddedServers:
         return {
             "DATABASE_URL": self.postgres.url(APPLICATION_ROLE, database),
             "MAINTENANCE_DATABASE_URL": self.postgres.url(MAINTENANCE_ROLE, database),
+            "SEQUENCER_DATABASE_URL": self.postgres.url(SEQUENCER_ROLE, database),
             "REDIS_URL": self.redis.url(redis_number),
             "AUDITLOG_SECRET_KEY": self.postgres.secret("django-secret-key"),
+            "AUDITLOG_SIGNING_KEY_FILE": str(signing_key_file(self.folders.secrets)),
         }
 
     def _write_addresses(self) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from auditlog_project.embedded.errors import SetupError
 from auditlog_project.embedded.lock import sole_user
 from auditlog_project.embedded.servers import EmbeddedServers
 from auditlog_project.embedded.signals import ignore_stop
+from auditlog_project.embedded.signing_key import signing_key_file
 from auditlog_project.embedded.supervisor import STOP_SECONDS, supervise
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")
+# What only migrations and the sequencer need: rights on the log's tables, and the key that signs for it.
+OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDITLOG_SIGNING_KEY")
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
 WEB_STOP_SECONDS = 40
 
@@ -30,7 +33,7 @@ def run(state: Path) -> int:
     """Prepare everything and serve until asked to stop. Returns the exit code; raises SetupError if it can't start."""
     with sole_user(state, patience_seconds=STOP_SECONDS + 10):
         if _has_own_servers():
-            return _serve(os.environ | {"AUDITLOG_STATE_DIR": str(state)})
+            return _serve(_with_signing_key(os.environ | {"AUDITLOG_STATE_DIR": str(state)}, state))
         servers = EmbeddedServers(state)
         environment = _with_addresses(servers)
         # Before the servers are started: a taken port should not cost their start.
@@ -63,8 +66,15 @@ def _has_own_servers() -> bool:
 def _with_addresses(servers: EmbeddedServers) -> dict[str, str]:
     """Our environment with the servers' addresses; what the caller has set stays as it is."""
     given = {name: value for name, value in os.environ.items() if value}
-    ours = {name: value for name, value in servers.environment().items() if name + "_FILE" not in given}
+    ours = {name: value for name, value in servers.environment().items() if name + "_FILE" not in given and name.removesuffix("_FILE") not in given}
     return ours | given | {"AUDITLOG_STATE_DIR": str(servers.folders.state)}
+
+
+def _with_signing_key(environment: dict[str, str], state: Path) -> dict[str, str]:
+    """For servers of the caller's own, too, checkpoints are signed: by the caller's key, or by one that is made in `state`."""
+    if environment.get("AUDITLOG_SIGNING_KEY") or environment.get("AUDITLOG_SIGNING_KEY_FILE"):
+        return environment
+    return environment | {"AUDITLOG_SIGNING_KEY_FILE": str(signing_key_file(state / "secrets"))}
 
 
 def _settings(environment: Mapping[str, str]) -> Any:
@@ -87,7 +97,9 @@ def _serve(environment: dict[str, str]) -> int:
     _manage(environment, "prepare")
     print(_manage(environment, "bootstrap", "--url", url), end="", flush=True)
     ready_url = f"http://{_host_to_ask(bind)}:{port}/readyz"
-    code = supervise(commands(bind, port, settings.AUDITLOG_WEB_WORKERS), environment, CHECKOUT, url=url, ready_url=ready_url)
+    processes = commands(bind, port, settings.AUDITLOG_WEB_WORKERS)
+    public_keys = _manage(environment, "signing_key", "--public").strip()
+    code = supervise(processes, environments(environment, processes, public_keys), CHECKOUT, url=url, ready_url=ready_url)
     ignore_stop()
     return code
 
@@ -104,7 +116,19 @@ def commands(bind: str, port: int, workers: int) -> dict[str, list[str]]:
     worker = [*celery, "worker", "--concurrency", "2", "--loglevel", "info", "--without-gossip", "--without-mingle"]
     # No pid file: the lock of the state folder sees to it that there is one.
     beat = [*celery, "beat", "--loglevel", "info", "--pidfile="]
-    return {"web": web, "worker": worker, "beat": beat}
+    sequencer = [sys.executable, str(CHECKOUT / "manage.py"), "run_sequencer"]
+    return {"web": web, "sequencer": sequencer, "worker": worker, "beat": beat}
+
+
+def environments(environment: Mapping[str, str], names: Iterable[str], public_keys: str) -> dict[str, dict[str, str]]:
+    """The environment of each process: addresses and secrets that it has no use for are left out.
+
+    `public_keys`: what verifies checkpoints, for those that do not sign (AUDITLOG_VERIFIER_KEYS).
+    """
+    shared = {name: value for name, value in environment.items() if name.removesuffix("_FILE") not in OF_THE_SEQUENCER}
+    shared = {name: value for name, value in shared.items() if name.removesuffix("_FILE") != "AUDITLOG_VERIFIER_KEYS"}
+    shared["AUDITLOG_VERIFIER_KEYS"] = public_keys
+    return {name: dict(environment) if name == "sequencer" else dict(shared) for name in names}
 
 
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:

@@ -33,8 +33,8 @@ READY_POLL_SECONDS = 0.5
 OPEN_FILES = 65_536
 
 
-def supervise(commands: Mapping[str, Sequence[str]], environment: Mapping[str, str], folder: Path, *, url: str, ready_url: str) -> int:
-    """Run `commands` (name: arguments) in `folder` until asked to stop or until one of them ends.
+def supervise(commands: Mapping[str, Sequence[str]], environments: Mapping[str, Mapping[str, str]], folder: Path, *, url: str, ready_url: str) -> int:
+    """Run `commands` (name: arguments), each in its environment, in `folder` until asked to stop or until one of them ends.
 
     Prints `ready: url` once `ready_url` answers 200. Returns 0 if it was asked to stop, else a code above 0.
     """
@@ -48,7 +48,7 @@ def supervise(commands: Mapping[str, Sequence[str]], environment: Mapping[str, s
     supervisor = Supervisor(url=url, ready_url=ready_url)
     for name, arguments in commands.items():
         # `exec`: the signal has to reach the program, not a shell before it.
-        supervisor.add_process(name, "exec " + shlex.join(arguments), env=dict(environment), cwd=str(folder))
+        supervisor.add_process(name, "exec " + shlex.join(arguments), env=dict(environments[name]), cwd=str(folder))
     supervisor.loop()
     if supervisor.was_asked_to_stop:
         return 0

@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import threading
@@ -22,19 +23,18 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import connections
 
 from auditlog_verify.canonical import canonical_json
 from logs.errors import CommitFailed, WriterOverloaded
 from logs.ingest.check import CheckedEntry, Columns, array_literal, normal_address
 from logs.ingest.plan import Asked, Plan, Status, content_of, make_plan
-from logs.storage import columns
+from logs.storage import columns, connecting, wakeups
+from logs.storage.kinds import count_kinds
 from logs.storage.partitions import Coverage
 from logs.storage.reading import NAME_TENANT, tenant_parameters
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_SECONDS = 5
 RETRY_PAUSE_SECONDS = 1.0
 MAX_ROUNDS = 5
 BATCH_IDS_AT_ONCE = 64
@@ -98,7 +98,7 @@ class Writer:
     """Commits submissions in groups, in a thread of its own. `submit` may be called from any thread."""
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]] | None = None) -> None:
-        self._connect = connect or connect_as_application
+        self._connect = connect or functools.partial(connecting.connect, "default")
         self._condition = threading.Condition()
         self._queue: deque[Submission] = deque()
         self._queued_entries = 0
@@ -250,10 +250,12 @@ class Writer:
             by_tenant.setdefault(entry.tenant_id, []).append(entry)
         keyed: list[tuple[str | None, ...]] = []
         lines: list[str] = []
-        batches: list[tuple[int, str, int, bytes]] = []
+        batches: list[tuple[int, str, int, bytes, str, str, str]] = []
         for tenant_id, members in by_tenant.items():
             batch_id = self._next_batch_id(connection)
-            batches.append((batch_id, tenant_id, len(members), b"".join([entry.record for entry in members])))
+            ids = [entry.id for entry in members]
+            kinds = count_kinds([entry.columns for entry in members])
+            batches.append((batch_id, tenant_id, len(members), b"".join([entry.record for entry in members]), min(ids), max(ids), kinds))
             for index, entry in enumerate(members):
                 if entry.is_keyed:
                     keyed.append((*entry.columns, str(batch_id), str(index)))
@@ -281,6 +283,7 @@ class Writer:
             cursor.execute("COMMIT")
         except psycopg.Error as error:
             raise _LostInCommit from error
+        wakeups.tell_committed()
         return True
 
     def _find_existing(self, connection: psycopg.Connection[Any], entries: Iterable[CheckedEntry]) -> dict[tuple[str, str], Columns]:
@@ -330,15 +333,6 @@ class Writer:
 
 class _LostInCommit(Exception):
     """The connection ended between COMMIT and its answer: nobody knows whether it happened."""
-
-
-def connect_as_application() -> psycopg.Connection[Any]:
-    """A connection of the writer's own, under the application's role, in autocommit mode."""
-    parameters = connections["default"].get_connection_params()
-    for name in ("pool", "cursor_factory", "context"):
-        parameters.pop(name, None)
-    parameters["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
-    return psycopg.connect(**parameters, autocommit=True)
 
 
 def _roll_back(connection: psycopg.Connection[Any]) -> None:

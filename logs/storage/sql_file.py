@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent.parent / "migrations" / "sql"
 
 
 class RunSQLFile(Operation):
-    """Runs `sql/<name>.forward.sql`; backwards `sql/<name>.reverse.sql`. `{app_role}` stands for the application's role."""
+    """Runs `sql/<name>.forward.sql`; backwards `sql/<name>.reverse.sql`. `{app_role}` and `{sequencer_role}` stand for those roles."""
 
     reversible = True
 
@@ -32,10 +32,11 @@ class RunSQLFile(Operation):
     def _run(self, schema_editor: Any, direction: str) -> None:
         text = (FOLDER / f"{self.name}.{direction}.sql").read_text()
         connection = schema_editor.connection
-        role = settings.DATABASES["default"]["USER"] or connection.settings_dict["USER"]
-        quoted = sql.Identifier(role).as_string(connection.connection)
+        for placeholder, alias in (("{app_role}", "default"), ("{sequencer_role}", "sequencer")):
+            role = settings.DATABASES[alias]["USER"] or connection.settings_dict["USER"]
+            text = text.replace(placeholder, sql.Identifier(role).as_string(connection.connection))
         with connection.cursor() as cursor:
-            cursor.execute(text.replace("{app_role}", quoted))
+            cursor.execute(text)
 
     def describe(self) -> str:
         return f"Runs {self.name}.forward.sql"

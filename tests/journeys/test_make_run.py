@@ -37,7 +37,7 @@ class Run:
     def __init__(self, state: Path, port: int, **settings: str) -> None:
         self.port = port
         self._output = Path(tempfile.mkstemp(prefix="auditlog-run-")[1])
-        addresses = ("DATABASE_URL", "MAINTENANCE_DATABASE_URL", "REDIS_URL")
+        addresses = ("DATABASE_URL", "MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "REDIS_URL")
         inherited = {name: value for name, value in os.environ.items() if name not in addresses and not name.startswith("AUDITLOG_")}
         environment = inherited | {"AUDITLOG_STATE_DIR": str(state), "AUDITLOG_PORT": str(port), "AUDITLOG_WEB_WORKERS": "1"} | settings
         with self._output.open("wb") as opened:

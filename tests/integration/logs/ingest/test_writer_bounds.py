@@ -14,7 +14,8 @@ from accounts.models import Tenant
 from logs.errors import CommitFailed, WriterOverloaded
 from logs.ingest import Submission
 from logs.ingest.plan import Status
-from logs.ingest.writer import Writer, connect_as_application
+from logs.ingest.writer import Writer
+from logs.storage.connecting import connect
 from logs.storage.reading import tenant_transaction
 from tests.storing import WAIT_SECONDS, checked, new_tenant
 from tests.web import wait_until
@@ -29,7 +30,7 @@ class SlowDatabase:
 
     def connect(self) -> psycopg.Connection[Any]:
         assert self.opens.wait(WAIT_SECONDS)
-        self.connections.append(connect_as_application())
+        self.connections.append(connect("default"))
         return self.connections[-1]
 
 

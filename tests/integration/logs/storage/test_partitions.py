@@ -15,8 +15,8 @@ from django.db import DataError, ProgrammingError, connection, connections
 from pytest_django import Settings
 
 from accounts.models import Tenant
-from logs.ingest.writer import connect_as_application
 from logs.storage import partitions
+from logs.storage.connecting import connect
 from logs.storage.engines import NativeEngine, Partition, engine
 from logs.storage.reading import tenant_transaction
 from tests.storing import new_tenant, store
@@ -113,7 +113,7 @@ def test_many_connections_that_want_one_partition_make_one() -> None:
     barrier, errors = threading.Barrier(callers), []
 
     def ask() -> None:
-        with connect_as_application() as own, own.cursor() as cursor:
+        with connect("default") as own, own.cursor() as cursor:
             barrier.wait()
             try:
                 NativeEngine().ensure_partition(cursor, moment)

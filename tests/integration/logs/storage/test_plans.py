@@ -19,12 +19,12 @@ from django.http import QueryDict
 from psycopg import sql
 
 from accounts.models import Tenant
-from logs.ingest.writer import connect_as_application
 from logs.search.filters import filters_of
 from logs.search.output import COLUMNS
 from logs.search.pages import FIND_BY_ID
 from logs.search.sql import Condition, select_page
 from logs.storage.columns import SELECT_STORED
+from logs.storage.connecting import connect
 from logs.storage.reading import NAME_TENANT, tenant_parameters, tenant_transaction
 from tests.storing import new_tenant, store
 
@@ -194,7 +194,7 @@ def test_a_range_of_time_leaves_other_partitions_out_of_the_plan(filled: Filled)
 
 def test_the_writer_looks_for_stored_entries_in_their_own_partitions(filled: Filled) -> None:
     wanted: Sequence[str] = [filled.ids[1][5], filled.ids[3][6]]
-    with connect_as_application() as connection, connection.transaction(), connection.cursor() as cursor:
+    with connect("default") as connection, connection.transaction(), connection.cursor() as cursor:
         cursor.execute(NAME_TENANT, tenant_parameters(filled.tenant.id))
         found = cursor.execute(sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) ") + SELECT_STORED, [wanted]).fetchone()
     assert found is not None

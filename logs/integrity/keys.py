@@ -1,0 +1,69 @@
+"""The keys that sign and verify checkpoints, from the settings: never from the database."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from collections.abc import Iterable
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from auditlog_verify.notes import VerifierKey, is_key_name, keys_of
+
+_PEM = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", re.DOTALL)
+MAKE_ONE = "Make one: openssl genpkey -algorithm ed25519 -out signing-key.pem"
+
+
+def private_keys() -> list[Ed25519PrivateKey]:
+    """The keys that sign, the first being the one that stays. Raises ImproperlyConfigured if there is none or one is wrong."""
+    blocks = _PEM.findall(settings.AUDITLOG_SIGNING_KEY)
+    if not blocks:
+        raise ImproperlyConfigured(f"AUDITLOG_SIGNING_KEY has no PEM private key. {MAKE_ONE}, and set AUDITLOG_SIGNING_KEY_FILE to its path.")
+    keys = []
+    for block in blocks:
+        try:
+            key = load_pem_private_key(block.encode() + b"\n", password=None)
+        except (ValueError, TypeError) as error:
+            raise ImproperlyConfigured(f"AUDITLOG_SIGNING_KEY is no private key without a password: {error}. {MAKE_ONE}") from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ImproperlyConfigured(f"AUDITLOG_SIGNING_KEY is no Ed25519 key. {MAKE_ONE}")
+        keys.append(key)
+    return keys
+
+
+def public_keys() -> list[bytes]:
+    """The public keys (32 bytes each) that are trusted: of those that sign, then those of AUDITLOG_VERIFIER_KEYS."""
+    found = [key.public_key().public_bytes_raw() for key in private_keys()] if settings.AUDITLOG_SIGNING_KEY else []
+    for text in settings.AUDITLOG_VERIFIER_KEYS:
+        try:
+            raw = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            raw = b""
+        if len(raw) != 32:
+            raise ImproperlyConfigured(f"AUDITLOG_VERIFIER_KEYS: {text!r} is not the base64 of 32 bytes.")
+        if raw not in found:
+            found.append(raw)
+    return found
+
+
+def verifier_keys(origin: str) -> list[VerifierKey]:
+    """The keys by which checkpoints of the log `origin` are trusted."""
+    return keys_of(origin, public_keys())
+
+
+def encode_public_keys(keys: Iterable[bytes]) -> str:
+    """The value of AUDITLOG_VERIFIER_KEYS for these keys."""
+    return ",".join(base64.b64encode(key).decode() for key in keys)
+
+
+def new_origin(tenant_id: uuid.UUID) -> str:
+    """The name of a tenant's log that begins now. Raises ImproperlyConfigured."""
+    origin = f"{settings.AUDITLOG_ORIGIN}/{tenant_id}"
+    if not is_key_name(origin):
+        raise ImproperlyConfigured(f"AUDITLOG_ORIGIN={settings.AUDITLOG_ORIGIN!r} may have neither spaces nor plus signs.")
+    return origin

@@ -1,0 +1,64 @@
+"""How many entries of each kind a batch has: counted when it is written, added to the roll-ups when it gets its positions.
+
+Counted by the writer, who has the entries at hand, because reading them again for it cost the sequencer 2 µs an entry (and a
+right to read them); counting costs the writer 0.4 µs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from logs.storage.columns import ENTRY_COLUMNS
+
+_NAMES = list(ENTRY_COLUMNS)
+_TIMESTAMP, _ACTION, _SEVERITY, _OUTCOME, _TYPE, _SOURCE = (
+    _NAMES.index(name) for name in ("timestamp", "action", "severity", "outcome", "resource_type", "source")
+)
+_HOUR = len("2026-01-31T12")
+
+
+class Kind(NamedTuple):
+    """What roll-ups tell apart. `hour`: `YYYY-MM-DDThh` in UTC; severity and outcome by their numbers."""
+
+    hour: str
+    action: str
+    severity: int
+    outcome: int
+    resource_type: str
+    source: str
+
+
+class CountedKind(NamedTuple):
+    """A kind, and how many entries are of it."""
+
+    hour: str
+    action: str
+    severity: int
+    outcome: int
+    resource_type: str
+    source: str
+    entry_count: int
+
+
+_decode = msgspec.json.Decoder(list[CountedKind]).decode
+
+
+def count_kinds(rows: Iterable[Sequence[str | None]]) -> str:
+    """The kinds of entries, given as `CheckedEntry.columns`, as JSON text for `logs_batch.kinds`."""
+    # None of these columns is ever NULL.
+    counts = Counter([(row[_TIMESTAMP][:_HOUR], row[_ACTION], row[_SEVERITY], row[_OUTCOME], row[_TYPE], row[_SOURCE]) for row in rows])  # type: ignore[index]
+    kinds = [(hour, action, int(severity or 0), int(outcome or 0), *rest, count) for (hour, action, severity, outcome, *rest), count in counts.items()]
+    return msgspec.json.encode(kinds).decode()
+
+
+def sum_kinds(texts: Iterable[str]) -> Counter[Kind]:
+    """The counts of several batches together."""
+    total: Counter[Kind] = Counter()
+    for text in texts:
+        for counted in _decode(text):
+            total[Kind(*counted[:-1])] += counted.entry_count
+    return total
