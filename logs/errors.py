@@ -6,6 +6,7 @@ Refused
 ├── EntryTooLarge          413
 ├── InvalidEntries         422  one or more entries are wrong; nothing was stored
 ├── IdempotencyConflict    422  the key was used for other content
+├── NotSequenced           409  the entry has no position yet; it will have one in a moment
 └── InvalidQuery           422  a filter, limit or cursor is wrong
 Unavailable
 ├── WriterOverloaded       503  the queue is full; nothing was stored
@@ -53,6 +54,15 @@ class InvalidEntries(Invalid):
 class IdempotencyConflict(Invalid):
     code = "idempotency_conflict"
     title = "The idempotency key was used for other content"
+
+
+class NotSequenced(Refused):
+    status = 409
+    code = "not_sequenced"
+    title = "The entry has no position in the log yet"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"The entry {id} is stored and has no position in the log yet. Ask again in a moment.", headers={"Retry-After": "1"})
 
 
 class InvalidQuery(Invalid):

@@ -28,7 +28,14 @@ POSTED = {
     "after": {"status": "sent"},
     "metadata": {"channel": "web"},
 }
-STORED = {"id": ID, "received_at": "2026-01-31T12:00:00.234567Z", "source": "key:abcdefghijkl", "changed_fields": ["status"]} | POSTED
+DIGEST = "momcUPiDDQA0z5BQZrJ0TaItT/otC+IIfurJ+guGhOA="
+LEAF_HASH = "bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0="
+RECEIVED_AT = "2026-01-31T12:00:00.234567Z"
+STORED = (
+    {"id": ID, "received_at": "2026-01-31T12:00:00.234567Z", "source": "key:abcdefghijkl", "changed_fields": ["status"]}
+    | POSTED
+    | {"integrity": {"position": 41, "leaf_hash": LEAF_HASH}}
+)
 
 
 def _fault(pointer: str, code: str, detail: str) -> list[dict[str, str]]:
@@ -77,13 +84,20 @@ INVALID_QUERY = problem_response(
 _PROBLEMS_OF_POSTING: dict[Any, Any] = {400: NOT_JSON, 415: WRONG_TYPE, 503: UNAVAILABLE}
 _IMPORTED = OpenApiParameter("imported", OpenApiTypes.BOOL, description="Marks the entries as taken over from another log.")
 _ENCODING = OpenApiParameter("Content-Encoding", OpenApiTypes.STR, OpenApiParameter.HEADER, enum=["gzip", "zstd"])
-_TENANT = OpenApiParameter("X-Tenant", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Slug of the tenant, for people who belong to several.")
+_PREFER = OpenApiParameter(
+    "Prefer",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="`wait=5`: answer when the entries have their positions, or after so many seconds (at most 30) without (RFC 7240).",
+)
+TENANT = OpenApiParameter("X-Tenant", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Slug of the tenant, for people who belong to several.")
 
 
 def _answer(kind: type, description: str) -> OpenApiResponse:
     return OpenApiResponse(kind, description=description)
 
 
+_RECEIPT = {"id": ID, "timestamp": POSTED["timestamp"], "received_at": RECEIVED_AT, "record_digest": DIGEST}
 post_entry: dict[str, Any] = {
     "operation_id": "entries_post",
     "summary": "Post one entry",
@@ -93,8 +107,9 @@ post_entry: dict[str, Any] = {
             "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Serves as the entry's `idempotency_key`; needs a `timestamp`."
         ),
         _ENCODING,
+        _PREFER,
         _IMPORTED,
-        _TENANT,
+        TENANT,
     ],
     "request": EntryInput,
     "responses": {
@@ -106,11 +121,17 @@ post_entry: dict[str, Any] = {
     },
     "examples": [
         OpenApiExample("an update", value=POSTED, request_only=True),
-        OpenApiExample("stored", value={"id": ID, "timestamp": POSTED["timestamp"], "status": "stored"}, response_only=True, status_codes=["201"]),
-        OpenApiExample("replayed", value={"id": ID, "timestamp": POSTED["timestamp"], "status": "replayed"}, response_only=True, status_codes=["200"]),
+        OpenApiExample("stored", value=_RECEIPT | {"status": "stored"}, response_only=True, status_codes=["201"]),
+        OpenApiExample("replayed", value=_RECEIPT | {"status": "replayed"}, response_only=True, status_codes=["200"]),
     ],
 }
-_BULK_STORED = {"stored": 1, "replayed": 0, "successful": [{"index": 0, "id": ID, "status": "stored"}]}
+_BULK_STORED = {"received_at": RECEIVED_AT, "stored": 1, "replayed": 0, "successful": [{"index": 0, "id": ID, "status": "stored", "record_digest": DIGEST}]}
+_BULK_REPLAYED = {
+    "received_at": "2026-01-31T12:00:09.876543Z",
+    "stored": 0,
+    "replayed": 1,
+    "successful": [{"index": 0, "id": ID, "status": "replayed", "record_digest": DIGEST, "received_at": RECEIVED_AT}],
+}
 post_bulk: dict[str, Any] = {
     "operation_id": "entries_post_bulk",
     "summary": "Post many entries",
@@ -122,7 +143,8 @@ post_bulk: dict[str, Any] = {
         OpenApiParameter("partial", OpenApiTypes.BOOL, description="Store what is right and report the rest."),
         _IMPORTED,
         _ENCODING,
-        _TENANT,
+        _PREFER,
+        TENANT,
     ],
     "request": {
         "application/json": {"type": "array", "items": {"$ref": "#/components/schemas/EntryInputRequest"}, "minItems": 1, "maxItems": 10_000},
@@ -147,7 +169,7 @@ post_bulk: dict[str, Any] = {
         OpenApiExample("stored", value=_BULK_STORED, response_only=True, status_codes=["201"]),
         OpenApiExample(
             "replayed",
-            value={"stored": 0, "replayed": 1, "successful": [{"index": 0, "id": ID, "status": "replayed"}]},
+            value=_BULK_REPLAYED,
             response_only=True,
             status_codes=["200"],
         ),
@@ -163,7 +185,7 @@ post_bulk: dict[str, Any] = {
 get_entry: dict[str, Any] = {
     "operation_id": "entries_get",
     "summary": "Read one entry",
-    "parameters": [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH), _TENANT],
+    "parameters": [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH), TENANT],
     "responses": {200: _answer(EntryOutput, "The entry."), 404: NOT_FOUND, 503: UNAVAILABLE},
     "examples": [OpenApiExample("an entry", value=STORED, response_only=True, status_codes=["200"])],
 }
@@ -185,13 +207,16 @@ def list_entries_with(page: type) -> dict[str, Any]:
         "summary": "Search entries",
         "description": (
             "Newest first. The range is half-open: `[from, to)`. A parameter given several times means any of its values; different parameters all "
-            "have to hold. `next` and `previous`, also as `Link` headers, lead to the pages beside this one."
+            "have to hold. `next` and `previous`, also as `Link` headers, lead to the pages beside this one. With `order=position` the entries after "
+            "a position, in the order of their commits: whoever goes on with `next` misses none and gets none twice."
         ),
         "parameters": [
             *_filter_parameters(),
             OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
             OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of an answer."),
-            _TENANT,
+            OpenApiParameter("order", OpenApiTypes.STR, enum=["time", "position"], default="time"),
+            OpenApiParameter("after", OpenApiTypes.INT64, description="With `order=position`: the entries after this position; -1, and without it, all."),
+            TENANT,
         ],
         "responses": {200: _answer(page, "One page."), 422: INVALID_QUERY, 503: UNAVAILABLE},
         "examples": [
@@ -200,6 +225,12 @@ def list_entries_with(page: type) -> dict[str, Any]:
                 value={"results": [STORED], "next": "/api/v1/logs?user_id=alice&cursor=AAGaKzxN...", "previous": None},
                 response_only=True,
                 status_codes=["200"],
-            )
+            ),
+            OpenApiExample(
+                "a page in the order of positions",
+                value={"results": [STORED], "next": "/api/v1/logs?order=position&after=41", "previous": None, "after": 41, "has_more": False},
+                response_only=True,
+                status_codes=["200"],
+            ),
         ],
     }

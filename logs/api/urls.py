@@ -2,12 +2,19 @@
 
 from django.urls import path
 
-from logs.api import catalogue, views
+from logs.api import catalogue, integrity, views
 
 urlpatterns = [
     path("logs", views.EntriesView.as_view(), name="entries"),
     path("logs/bulk", views.BulkView.as_view(), name="entries-bulk"),
     path("logs/<str:id>", views.EntryView.as_view(), name="entry"),
+    path("logs/<str:id>/proof", integrity.ProofView.as_view(), name="entry-proof"),
+    path("integrity/checkpoint", integrity.CheckpointView.as_view(), name="checkpoint"),
+    path("integrity/checkpoints", integrity.CheckpointsView.as_view(), name="checkpoints"),
+    path("integrity/checkpoints/<int:size>", integrity.KeptCheckpointView.as_view(), name="kept-checkpoint"),
+    path("integrity/tile/<str:level>/<path:path>", integrity.TileView.as_view(), name="tile"),
+    path("integrity/consistency", integrity.ConsistencyView.as_view(), name="consistency"),
+    path("integrity/key", integrity.KeyView.as_view(), name="log-key"),
     path("actions", catalogue.ActionsView.as_view(), name="actions"),
     path("actions/<str:name>", catalogue.ActionView.as_view(), name="action"),
     path("actions/<str:name>/schemas", catalogue.ActionSchemasView.as_view(), name="action-schemas"),

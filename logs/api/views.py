@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlencode
 
 import msgspec
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
+from msgspec import Meta
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
@@ -25,15 +26,17 @@ from logs.api import documentation
 from logs.api.answers import answer_to, json_response
 from logs.errors import CommitFailed
 from logs.ingest import receive_bulk, receive_single
-from logs.search import EntryOutput, find_entry, find_page, question_of
+from logs.search import EntryOutput, find_entry, find_page, positions, question_of
 
 
-class EntryPage(msgspec.Struct):
-    """One page of entries, newest first. `next` and `previous` are paths to the pages beside it, or null."""
+class EntryPage(msgspec.Struct, omit_defaults=True):
+    """One page of entries. `next` and `previous` are paths to the pages beside it, or null."""
 
     results: list[EntryOutput]
     next: str | None
     previous: str | None
+    after: Annotated[int | msgspec.UnsetType, Meta(description="With `order=position`: the position that this page has come to.")] = msgspec.UNSET
+    has_more: Annotated[bool | msgspec.UnsetType, Meta(description="With `order=position`: are there entries beyond it already?")] = msgspec.UNSET
 
 
 class LeanView(APIView):
@@ -79,10 +82,20 @@ class EntriesView(PostingView):
 
     @extend_schema(**documentation.list_entries_with(EntryPage))
     def get(self, request: Request) -> HttpResponse:
-        page = find_page(question_of(request._request.GET, principal_of(request)))
+        query, principal = request._request.GET, principal_of(request)
+        if positions.is_by_position(query):
+            return self._after(request._request, positions.find_after(positions.position_question_of(query, principal)))
+        page = find_page(question_of(query, principal))
         links = {"next": _link(request._request, page.next), "previous": _link(request._request, page.previous)}
         header = ", ".join(f'<{link}>; rel="{"prev" if name == "previous" else name}"' for name, link in links.items() if link)
-        return json_response(EntryPage(page.entries, **links), headers={"Link": header} if header else None)
+        return json_response(EntryPage(page.entries, links["next"], links["previous"]), headers={"Link": header} if header else None)
+
+    @staticmethod
+    def _after(request: HttpRequest, page: positions.PositionPage) -> HttpResponse:
+        """A page in the order of positions. Its `next` is there even at the end: that is where to ask again."""
+        following = _with(request, after=str(page.after))
+        body = EntryPage(page.entries, following, None, after=page.after, has_more=page.has_more)
+        return json_response(body, headers={"Link": f'<{following}>; rel="next"'})
 
 
 class BulkView(PostingView):
@@ -98,13 +111,13 @@ class EntryView(LeanView):
 
     @extend_schema(**documentation.get_entry)
     def get(self, request: Request, id: str) -> HttpResponse:
-        entry = find_entry(principal_of(request), _uuid(id))
+        entry = find_entry(principal_of(request), entry_id(id))
         if entry is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
         return json_response(entry)
 
 
-def _uuid(text: str) -> uuid.UUID:
+def entry_id(text: str) -> uuid.UUID:
     """The id in a path; text that is none can't be the id of anything."""
     try:
         return uuid.UUID(text)
@@ -114,7 +127,10 @@ def _uuid(text: str) -> uuid.UUID:
 
 def _link(request: HttpRequest, cursor: str | None) -> str | None:
     """The path of the page at `cursor`, with the filters of this request."""
-    if cursor is None:
-        return None
-    pairs = [(name, value) for name, values in request.GET.lists() if name != "cursor" for value in values]
-    return f"{request.path}?{urlencode([*pairs, ('cursor', cursor)])}"
+    return None if cursor is None else _with(request, cursor=cursor)
+
+
+def _with(request: HttpRequest, **changed: str) -> str:
+    """The path of this request with other values of some parameters."""
+    pairs = [(name, value) for name, values in request.GET.lists() if name not in changed for value in values]
+    return f"{request.path}?{urlencode([*pairs, *changed.items()])}"

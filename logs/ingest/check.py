@@ -6,13 +6,11 @@ What comes out can be written as it is; the writer looks at nothing but its id, 
 from __future__ import annotations
 
 import datetime
-import functools
 import hashlib
-import ipaddress
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 from django.conf import settings
@@ -24,11 +22,11 @@ from logs.catalogue import TenantCatalogue
 from logs.ingest import faults
 from logs.ingest.entry_input import EntryInput
 from logs.storage import ids
+from logs.storage.columns import Columns, array_literal, normal_address
 
 MAX_DEPTH = 32
 SEVERITY_NUMBERS: Mapping[str, str] = {"INFO": "1", "WARNING": "2", "ERROR": "3", "CRITICAL": "4"}
 OUTCOME_NUMBERS: Mapping[str, str] = {"unknown": "0", "success": "1", "failure": "2"}
-Columns: TypeAlias = tuple[str | None, ...]
 
 _decode_entry = msgspec.json.Decoder(EntryInput).decode
 
@@ -261,21 +259,6 @@ def utc_text(moment: datetime.datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-@functools.lru_cache(maxsize=65_536)
-def normal_address(text: str) -> str | None:
-    """The address as RFC 5952 writes it, or None if it is none. IPv4-mapped IPv6 becomes the IPv4 that it means."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            return None
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-    return str(address)
-
-
 _MISSING = object()
 
 
@@ -287,8 +270,3 @@ def changed_fields(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 def _are_same(one: Any, other: Any) -> bool:
     # Python holds True == 1; JSON does not.
     return bool(one == other) and (isinstance(one, str) or encode_json(one) == encode_json(other))
-
-
-def array_literal(texts: list[str]) -> str:
-    """PostgreSQL's literal of a text array."""
-    return "{" + ",".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts) + "}"

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from accounts.problems import Fault
-from logs.ingest.check import CheckedEntry, Columns
-from logs.storage.columns import ENTRY_COLUMNS
+from logs.ingest.check import CheckedEntry
+from logs.storage.columns import ENTRY_COLUMNS, Columns
 
 # What the server adds on its own does not count as content: a retry comes later, perhaps by another key.
 _SERVER_SET = {"received_at", "source", "is_imported"}
+_RECEIVED_AT = list(ENTRY_COLUMNS).index("received_at")
 _CONTENT_INDEXES = tuple(index for index, name in enumerate(ENTRY_COLUMNS) if name not in _SERVER_SET)
 
 
@@ -28,13 +29,27 @@ class Status(enum.Enum):
     CONFLICTING = "conflicting"
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry as it was stored the first time. `record`: 32 bytes."""
+
+    content: Columns
+    record: bytes
+    received_at: str
+
+    @classmethod
+    def of(cls, columns: Columns, record: bytes) -> Stored:
+        return cls(content_of(columns), record, columns[_RECEIVED_AT] or "")
+
+
 @dataclass(slots=True)
 class Plan:
-    """`inserts[i]` are the entries of submission i to insert; `statuses[i]` one per entry of it; `refused` the numbers
-    of submissions that must not be stored at all."""
+    """`inserts[i]` are the entries of submission i to insert; `statuses[i]` one per entry of it; `firsts[i]` what is stored
+    for those of its entries that are replays, by their index; `refused` the numbers of submissions that must not be stored at all."""
 
     inserts: list[list[CheckedEntry]] = field(default_factory=list)
     statuses: list[list[Status]] = field(default_factory=list)
+    firsts: list[dict[int, Stored]] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
 
 
@@ -52,17 +67,19 @@ def content_of(columns: Columns) -> Columns:
     return tuple(columns[index] for index in _CONTENT_INDEXES)
 
 
-def make_plan(group: Sequence[Asked], existing: Mapping[tuple[str, str], Columns]) -> Plan:
-    """The plan for `group`, given the content of already stored entries by (tenant, id)."""
+def make_plan(group: Sequence[Asked], existing: Mapping[tuple[str, str], Stored]) -> Plan:
+    """The plan for `group`, given what is stored already, by (tenant, id)."""
     plan = Plan()
-    leaders: dict[tuple[str, str], Columns] = dict(existing)
+    leaders: dict[tuple[str, str], Stored] = dict(existing)
     for number, asked in enumerate(group):
         if not asked.has_keys:
             plan.inserts.append(list(asked.entries))
             plan.statuses.append([Status.STORED] * len(asked.entries))
+            plan.firsts.append({})
             continue
         inserts, statuses = [], []
-        for entry in asked.entries:
+        firsts: dict[int, Stored] = {}
+        for index, entry in enumerate(asked.entries):
             if not entry.is_keyed:
                 status = Status.STORED
             else:
@@ -70,7 +87,8 @@ def make_plan(group: Sequence[Asked], existing: Mapping[tuple[str, str], Columns
                 if first is None:
                     status = Status.STORED
                 else:
-                    status = Status.REPLAYED if first == content_of(entry.columns) else Status.CONFLICTING
+                    status = Status.REPLAYED if first.content == content_of(entry.columns) else Status.CONFLICTING
+                    firsts[index] = first
             statuses.append(status)
             if status is Status.STORED:
                 inserts.append(entry)
@@ -79,9 +97,10 @@ def make_plan(group: Sequence[Asked], existing: Mapping[tuple[str, str], Columns
             inserts = []
         else:
             # Only now: a refused submission's entries lead nothing.
-            leaders.update({(entry.tenant_id, entry.id): content_of(entry.columns) for entry in inserts if entry.is_keyed})
+            leaders.update({(entry.tenant_id, entry.id): Stored.of(entry.columns, entry.record) for entry in inserts if entry.is_keyed})
         plan.inserts.append(inserts)
         plan.statuses.append(statuses)
+        plan.firsts.append(firsts)
     return plan
 
 

@@ -24,11 +24,12 @@ from typing import Any
 import psycopg
 from django.conf import settings
 
-from auditlog_verify.canonical import canonical_json
 from logs.errors import CommitFailed, WriterOverloaded
-from logs.ingest.check import CheckedEntry, Columns, array_literal, normal_address
-from logs.ingest.plan import Asked, Plan, Status, content_of, make_plan
+from logs.ingest.check import CheckedEntry
+from logs.ingest.plan import Asked, Plan, Status, Stored, make_plan
+from logs.integrity import entries as stored_entries
 from logs.storage import columns, connecting, wakeups
+from logs.storage.columns import Columns, stored_columns
 from logs.storage.kinds import count_kinds
 from logs.storage.partitions import Coverage
 from logs.storage.reading import NAME_TENANT, tenant_parameters
@@ -45,11 +46,13 @@ _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\
 class Submission:
     """The entries of one request on their way to the disk.
 
-    After `done`: `statuses` has one status an entry; or `error` says why nothing was stored; or `is_refused` that an
+    After `done`: `statuses` has one status an entry, `firsts` what is stored for those that are replays, `batch_id` the batch of
+    those that were stored now (None: there are none); or `error` says why nothing was stored; or `is_refused` that an
     idempotency conflict refused it as a whole.
     """
 
-    __slots__ = ("_callback", "_lock", "done", "entries", "error", "has_keys", "is_begun", "is_cancelled", "is_partial", "is_refused", "size_bytes", "statuses")
+    __slots__ = ("_callback", "_lock", "batch_id", "done", "entries", "error", "firsts", "has_keys", "is_begun", "is_cancelled", "is_partial",
+                 "is_refused", "size_bytes", "statuses")  # fmt: skip
 
     def __init__(self, entries: Sequence[CheckedEntry], *, is_partial: bool = False) -> None:
         self.entries = entries
@@ -57,6 +60,8 @@ class Submission:
         self.has_keys = any(entry.is_keyed for entry in entries)
         self.size_bytes = sum(entry.size_bytes for entry in entries)
         self.statuses: list[Status] = []
+        self.firsts: dict[int, Stored] = {}
+        self.batch_id: int | None = None
         self.error: CommitFailed | None = None
         self.is_refused = False
         self.is_begun = False
@@ -225,14 +230,17 @@ class Writer:
     def _store(self, connection: psycopg.Connection[Any], group: list[Submission]) -> Plan:
         """Plan and commit `group`; plans again when entries turn out to be stored already."""
         asked = [Asked(submission.entries, submission.is_partial, submission.has_keys) for submission in group]
-        existing: dict[tuple[str, str], Columns] = {}
+        existing: dict[tuple[str, str], Stored] = {}
         for _ in range(MAX_ROUNDS):
             plan = make_plan(asked, existing)
             entries = [entry for inserts in plan.inserts for entry in inserts]
             if not entries:
                 return plan
             try:
-                if self._insert(connection, entries):
+                batch_ids = self._insert(connection, entries)
+                if batch_ids is not None:
+                    for submission, inserts in zip(group, plan.inserts, strict=True):
+                        submission.batch_id = batch_ids[inserts[0].tenant_id] if inserts else None
                     return plan
             except psycopg.errors.CheckViolation:
                 # "no partition of relation found for row": one that was known has been dropped since.
@@ -243,8 +251,8 @@ class Writer:
             existing |= self._find_existing(connection, [entry for entry in entries if entry.is_keyed])
         raise psycopg.OperationalError(f"keyed entries were still in dispute after {MAX_ROUNDS} rounds")
 
-    def _insert(self, connection: psycopg.Connection[Any], entries: list[CheckedEntry]) -> bool:
-        """One transaction with all of `entries` and their batch rows. False, and nothing stored, if one exists already."""
+    def _insert(self, connection: psycopg.Connection[Any], entries: list[CheckedEntry]) -> dict[str, int] | None:
+        """One transaction with all of `entries` and their batch rows: the batch of each tenant. None, and nothing stored, if one exists already."""
         by_tenant: dict[str, list[CheckedEntry]] = {}
         for entry in entries:
             by_tenant.setdefault(entry.tenant_id, []).append(entry)
@@ -270,7 +278,7 @@ class Writer:
                 cursor.execute(columns.INSERT_KEYED_ENTRIES, [list(column) for column in zip(*keyed, strict=True)])
                 if cursor.rowcount != len(keyed):
                     cursor.execute("ROLLBACK")
-                    return False
+                    return None
             if lines:
                 with cursor.copy(columns.COPY_ENTRIES) as copy:
                     for start in range(0, len(lines), COPY_CHUNK_LINES):
@@ -284,17 +292,17 @@ class Writer:
         except psycopg.Error as error:
             raise _LostInCommit from error
         wakeups.tell_committed()
-        return True
+        return {tenant_id: batch_id for batch_id, tenant_id, *_ in batches}
 
-    def _find_existing(self, connection: psycopg.Connection[Any], entries: Iterable[CheckedEntry]) -> dict[tuple[str, str], Columns]:
-        """Content of those of the keyed `entries` that are stored, by (tenant, id)."""
-        found: dict[tuple[str, str], Columns] = {}
+    def _find_existing(self, connection: psycopg.Connection[Any], entries: Iterable[CheckedEntry]) -> dict[tuple[str, str], Stored]:
+        """Those of the keyed `entries` that are stored, by (tenant, id)."""
+        found: dict[tuple[str, str], Stored] = {}
         for tenant_id, members in itertools.groupby(sorted(entries, key=lambda entry: entry.tenant_id), key=lambda entry: entry.tenant_id):
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.execute(NAME_TENANT, tenant_parameters(tenant_id))
                 cursor.execute(columns.SELECT_STORED, [[entry.id for entry in members]])
                 for row in cursor:
-                    found[tenant_id, row[0]] = content_of(stored_columns(row))
+                    found[tenant_id, row[0]] = Stored.of(stored_columns(row), stored_entries.record(row) or b"")
         return found
 
     def _next_batch_id(self, connection: psycopg.Connection[Any]) -> int:
@@ -352,25 +360,10 @@ def copy_text(values: Columns) -> str:
     return text
 
 
-_INDEX = {name: index for index, name in enumerate(columns.ENTRY_COLUMNS)}
-
-
-def stored_columns(row: Sequence[Any]) -> Columns:
-    """A stored row in the form of `CheckedEntry.columns`: the two are equal for the same entry."""
-    values = list(row)
-    for name in ("metadata", "before", "after"):
-        text = values[_INDEX[name]]
-        values[_INDEX[name]] = None if text is None else canonical_json(text.encode()).decode()
-    address = values[_INDEX["ip_address"]]
-    values[_INDEX["ip_address"]] = None if address is None else normal_address(address)
-    changed = values[_INDEX["changed_fields"]]
-    values[_INDEX["changed_fields"]] = None if changed is None else array_literal(changed)
-    return tuple(values)
-
-
 def _succeed(group: Sequence[Submission], plan: Plan) -> None:
     for number, submission in enumerate(group):
         submission.statuses = plan.statuses[number]
+        submission.firsts = plan.firsts[number]
         submission.is_refused = number in plan.refused
     _tell(group)
 

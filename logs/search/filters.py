@@ -6,9 +6,8 @@ A django-filter `FilterSet` over the tree instead of a queryset: entries are not
 from __future__ import annotations
 
 import datetime
-import difflib
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import django_filters
@@ -23,6 +22,7 @@ from accounts.problems import Fault
 from logs.errors import InvalidQuery
 from logs.models import Entry, Outcome, Severity
 from logs.models.catalogue import ACTION_PATTERN
+from logs.search.parameters import check_parameters
 from logs.search.tree import AddressWithin, All, Node, OutcomeIs, SeverityIs, TextField, TextIs, TimestampBefore, TimestampFrom
 
 MAX_VALUES = 100
@@ -178,17 +178,6 @@ class EntryFilterSet(django_filters.FilterSet):
 
 def filters_of(query: QueryDict, *others: str) -> EntryFilterSet:
     """The filter set over a query string. Raises InvalidQuery for parameters that are neither filters nor `others`."""
-    known = [*EntryFilterSet.base_filters, *others]
-    faults = [_unknown(name, known) for name in query if name not in known]
-    single = [name for name in known if not getattr(EntryFilterSet.base_filters.get(name), "is_repeated", False)]
-    faults += [Fault(name, "repeated", f"{name} may be given once.") for name in single if len(query.getlist(name)) > 1]
-    faults += [Fault(name, "empty", "The value is empty.") for name in single if query.get(name) == ""]
-    if faults:
-        raise InvalidQuery(faults)
+    repeated = [name for name, one in EntryFilterSet.base_filters.items() if one.is_repeated]
+    check_parameters(query, [*EntryFilterSet.base_filters, *others], repeated=repeated)
     return EntryFilterSet(query, queryset=Entry.objects.none())
-
-
-def _unknown(name: str, known: Sequence[str]) -> Fault:
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."
-    return Fault(name, "unknown_parameter", f"There is no parameter {name!r}. {hint}")

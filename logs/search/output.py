@@ -11,6 +11,8 @@ from psycopg import sql
 
 from logs.catalogue import TenantCatalogue
 from logs.entry_types import JSONObject, OutcomeName, SeverityName
+from logs.integrity.proving import EntryIntegrity, integrity_of
+from logs.integrity.storage import read_places
 from logs.models import Outcome, Severity
 from logs.storage.columns import as_text
 
@@ -40,6 +42,7 @@ class EntryOutput(msgspec.Struct, omit_defaults=True):
     metadata: JSONObject | msgspec.UnsetType = msgspec.UNSET
     before: JSONObject | msgspec.UnsetType = msgspec.UNSET
     after: JSONObject | msgspec.UnsetType = msgspec.UNSET
+    integrity: Annotated[EntryIntegrity, Meta(description="Where it stands in the tenant's log; absent for the second or two until it does.")] | None = None
 
 
 SELECTED = (
@@ -65,15 +68,21 @@ SELECTED = (
     "before",
     "after",
 )
-COLUMNS = [sql.SQL(as_text(name)) for name in SELECTED]
+# The last two, as numbers, say where the entry stands in its batch.
+COLUMNS = [*(sql.SQL(as_text(name)) for name in SELECTED), sql.SQL("batch_id"), sql.SQL("batch_index")]
 _SEVERITIES: dict[str, Any] = {str(choice.value): choice.label for choice in Severity}
 _OUTCOMES: dict[str, Any] = {str(choice.value): choice.label for choice in Outcome}
 
 
-def entry_of(row: Sequence[Any], catalogue: TenantCatalogue) -> EntryOutput:
-    """One row of `COLUMNS` as an entry."""
+def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], catalogue: TenantCatalogue) -> list[EntryOutput]:
+    """Rows of `COLUMNS` as entries, with their places in the log as the cursor's transaction sees them."""
+    places = integrity_of(read_places(cursor, [(row[-2], row[-1]) for row in rows]) if rows else [])
+    return [_entry_of(row, place, catalogue) for row, place in zip(rows, places, strict=True)]
+
+
+def _entry_of(row: Sequence[Any], integrity: EntryIntegrity | None, catalogue: TenantCatalogue) -> EntryOutput:
     (id, timestamp, received_at, user_id, action, resource_type, severity, outcome, source, resource_id, session_id, request_id,
-     ip_address, user_agent, message, idempotency_key, is_imported, changed_fields, metadata, before, after) = row  # fmt: skip
+     ip_address, user_agent, message, idempotency_key, is_imported, changed_fields, metadata, before, after, *_) = row  # fmt: skip
     named = {"user": user_id, "action": action, "resource_type": resource_type, "resource_id": resource_id, "resource": resource_id or resource_type}
     return EntryOutput(
         id=id,
@@ -98,6 +107,7 @@ def entry_of(row: Sequence[Any], catalogue: TenantCatalogue) -> EntryOutput:
         metadata=_raw(metadata),
         before=_raw(before),
         after=_raw(after),
+        integrity=integrity,
     )
 
 

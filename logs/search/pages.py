@@ -15,7 +15,7 @@ from logs.errors import InvalidQuery
 from logs.search import cursor as cursors
 from logs.search.cursor import Cursor, Direction
 from logs.search.filters import filters_of
-from logs.search.output import COLUMNS, EntryOutput, entry_of
+from logs.search.output import COLUMNS, EntryOutput, entries_of
 from logs.search.sql import select_page
 from logs.search.tree import All, TextIs
 from logs.storage.reading import tenant_transaction
@@ -56,17 +56,22 @@ def identity_of(principal: Principal, tree: All) -> bytes:
 
 def question_of(query: QueryDict, principal: Principal) -> Question:
     """The question in a query string. Raises InvalidQuery."""
-    asked = filters_of(query, "limit", "cursor").tree()
-    tree = All((*asked.nodes, *_what_they_may_see(principal)))
+    asked = filters_of(query, "limit", "cursor", "order").tree()
+    tree = All((*asked.nodes, *what_they_may_see(principal)))
+    text = query.get("cursor")
+    cursor = cursors.decode(text, identity_of(principal, tree)) if text else None
+    return Question(principal, tree, limit_of(query), cursor)
+
+
+def limit_of(query: QueryDict) -> int:
+    """How many entries a page is to have. Raises InvalidQuery."""
     limit = query.get("limit", str(DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 6 and 1 <= int(limit) <= MAX_LIMIT):
         raise InvalidQuery([Fault("limit", "bad_limit", f"limit has to be a whole number from 1 to {MAX_LIMIT}.")])
-    text = query.get("cursor")
-    cursor = cursors.decode(text, identity_of(principal, tree)) if text else None
-    return Question(principal, tree, int(limit), cursor)
+    return int(limit)
 
 
-def _what_they_may_see(principal: Principal) -> tuple[TextIs, ...]:
+def what_they_may_see(principal: Principal) -> tuple[TextIs, ...]:
     return () if principal.own_user_id is None else (TextIs("user_id", (principal.own_user_id,)),)
 
 
@@ -81,12 +86,11 @@ def find_page(question: Question) -> Page:
     with tenant_transaction(question.principal.tenant_id) as database:
         database.execute(statement.text, statement.parameters)
         rows = database.fetchall()
-    has_more = len(rows) > limit
-    rows = rows[:limit]
-    if goes_back:
-        rows.reverse()
-    catalogue = catalogue_of(question.principal.tenant_id)
-    entries = [entry_of(row, catalogue) for row in rows]
+        has_more = len(rows) > limit
+        rows = rows[:limit]
+        if goes_back:
+            rows.reverse()
+        entries = entries_of(database, rows, catalogue_of(question.principal.tenant_id))
     has_older = has_more if not goes_back else True
     has_newer = has_more if goes_back else cursor is not None
     identity = question.identity
@@ -101,10 +105,10 @@ def find_entry(principal: Principal, id: uuid.UUID) -> EntryOutput | None:
     """The entry with this id, if there is one that the principal may see."""
     with tenant_transaction(principal.tenant_id) as database:
         database.execute(FIND_BY_ID, [id])
-        row = database.fetchone()
-    if row is None:
+        entries = entries_of(database, database.fetchall(), catalogue_of(principal.tenant_id))
+    if not entries:
         return None
-    entry = entry_of(row, catalogue_of(principal.tenant_id))
+    entry = entries[0]
     if principal.own_user_id is not None and entry.user_id != principal.own_user_id:
         return None
     return entry

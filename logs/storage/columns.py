@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import ipaddress
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 from psycopg import sql
+
+from auditlog_verify.canonical import canonical_json
+
+# An entry's values in the order of ENTRY_COLUMNS, in the form in which the writer sends them.
+Columns: TypeAlias = tuple[str | None, ...]
 
 # What a checked entry brings. The writer appends BATCH_COLUMNS.
 ENTRY_COLUMNS: dict[str, str] = {
@@ -29,6 +39,7 @@ ENTRY_COLUMNS: dict[str, str] = {
     "before": "jsonb",
     "after": "jsonb",
 }
+# Where an entry stands in its batch.
 BATCH_COLUMNS: dict[str, str] = {"batch_id": "bigint", "batch_index": "integer"}
 _ALL = ENTRY_COLUMNS | BATCH_COLUMNS
 _NAMES = ", ".join(f'"{name}"' for name in _ALL)
@@ -55,7 +66,8 @@ def as_text(name: str) -> str:
         case "timestamp" | "received_at":
             return f"""to_char("{name}" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
         case "ip_address":
-            return "host(ip_address)"
+            # With its mask, should somebody have given it one.
+            return "abbrev(ip_address)"
         case "changed_fields":
             return "changed_fields"
         case _:
@@ -63,5 +75,46 @@ def as_text(name: str) -> str:
 
 
 ENTRY_AS_TEXT = ", ".join(as_text(name) for name in ENTRY_COLUMNS)
+# The same with the entry's place, as numbers.
+SELECT_STORED_WITH_BATCH = sql.SQL("SELECT {}, batch_id, batch_index FROM auditlog.logs_entry_view WHERE id = ANY(%s::uuid[])").format(sql.SQL(ENTRY_AS_TEXT))
 # What is stored under some ids, in the form in which it was sent. Plan: the key of each id's partition.
 SELECT_STORED = sql.SQL("SELECT {} FROM auditlog.logs_entry_view WHERE id = ANY(%s::uuid[])").format(sql.SQL(ENTRY_AS_TEXT))
+
+INDEX = {name: index for index, name in enumerate(ENTRY_COLUMNS)}
+
+
+def stored_columns(row: Sequence[Any]) -> Columns:
+    """A row of ENTRY_AS_TEXT in the form of `CheckedEntry.columns`: the two are equal for the same entry.
+
+    Raises auditlog_verify.canonical.CanonicalError for JSON that ingest would not have let in.
+    """
+    values = list(row)
+    for name in ("metadata", "before", "after"):
+        text = values[INDEX[name]]
+        values[INDEX[name]] = None if text is None else canonical_json(text.encode()).decode()
+    address = values[INDEX["ip_address"]]
+    values[INDEX["ip_address"]] = None if address is None else normal_address(address) or address
+    changed = values[INDEX["changed_fields"]]
+    values[INDEX["changed_fields"]] = None if changed is None else array_literal(changed)
+    values[INDEX["is_imported"]] = "t" if values[INDEX["is_imported"]] == "true" else "f"
+    return tuple(values)
+
+
+@functools.lru_cache(maxsize=65_536)
+def normal_address(text: str) -> str | None:
+    """The address as RFC 5952 writes it, or None if it is none. IPv4-mapped IPv6 becomes the IPv4 that it means."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return None
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+    return str(address)
+
+
+def array_literal(texts: list[str]) -> str:
+    """PostgreSQL's literal of a text array."""
+    return "{" + ",".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts) + "}"

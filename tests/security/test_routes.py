@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from accounts.models import Role, Tenant
 from logs.storage import partitions
 from tests.api import Api, entry
+from tests.sequencing import sequence_all
 from tests.storing import new_key, new_tenant, new_token, store
 
 KINDS = ("nobody", "write_key", "read_key", "user", "auditor", "admin", "mallory")
@@ -22,6 +23,13 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/logs", "POST"): ((401, Y, N, Y, N, Y, Y), entry()),
     ("api/v1/logs/bulk", "POST"): ((401, Y, N, Y, N, Y, Y), [entry()]),
     ("api/v1/logs/<str:id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/logs/<str:id>/proof", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/integrity/checkpoint", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/integrity/checkpoints", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    ("api/v1/integrity/checkpoints/<int:size>", "GET"): ((401, N, 404, 404, 404, 404, 404), None),
+    ("api/v1/integrity/tile/<str:level>/<path:path>", "GET"): ((401, N, 404, 404, 404, 404, 404), None),
+    ("api/v1/integrity/consistency", "GET"): ((401, N, 422, 422, 422, 422, 422), None),
+    ("api/v1/integrity/key", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
     ("api/v1/actions", "GET"): ((401, N, Y, N, Y, Y, Y), None),
     ("api/v1/actions", "POST"): ((401, N, N, N, N, Y, Y), {"name": "REFUND"}),
     ("api/v1/actions/<str:name>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
@@ -96,7 +104,9 @@ def callers(tenant: Tenant) -> dict[str, Api]:
 
 @pytest.fixture(scope="module")
 def entry_id(tenant: Tenant) -> str:
-    return store(tenant, [{}])[0]
+    id = store(tenant, [{}])[0]
+    sequence_all()
+    return id
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,7 +114,7 @@ def entry_id(tenant: Tenant) -> str:
 def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry_id: str, route: str, method: str, kind: str) -> None:
     statuses, body = TABLE[route, method]
     expected = statuses[KINDS.index(kind)]
-    path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0")
+    path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0").replace("<int:size>", "99")
     answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
@@ -115,7 +125,25 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
 @pytest.mark.parametrize("text", ["%00", "%ff", "%ed%a0%80", "%0d%0aX:%201", "a" * 5000, "..%2f..%2f", "%F0%9F%98%80", "{}", "-1", "9" * 60])
 def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Api], text: str) -> None:
     admin = callers["admin"]
-    for path in ("logs/", "actions/", "api-keys/", "logs?user_id=", "logs?cursor=", "logs?limit=", "logs?from=", "logs?ip_address=", "logs?severity=", "logs?"):
+    for path in (
+        "logs/",
+        "actions/",
+        "api-keys/",
+        "logs?user_id=",
+        "logs?cursor=",
+        "logs?limit=",
+        "logs?from=",
+        "logs?ip_address=",
+        "logs?severity=",
+        "logs?",
+        "logs?order=position&after=",
+        "integrity/checkpoints?before=",
+        "integrity/checkpoints/",
+        "integrity/consistency?from=",
+        "integrity/tile/0/",
+        "integrity/tile/entries/",
+        "integrity/tile/",
+    ):
         answer = admin.send("GET", f"/api/v1/{path}{text}")
         assert answer.status_code < 500, (path, answer.content)
     for headers in ({"X-Tenant": text}, {"X-Request-Id": text}, {"Idempotency-Key": text}, {"Content-Encoding": text}):

@@ -11,9 +11,9 @@ import pytest
 
 from accounts.principals import Principal
 from logs.catalogue import TenantCatalogue
-from logs.ingest.check import CheckedEntry, Checker, Reception, Wrong, array_literal, changed_fields
+from logs.ingest.check import CheckedEntry, Checker, Reception, Wrong, changed_fields
 from logs.models import CatalogueMode
-from logs.storage.columns import ENTRY_COLUMNS
+from logs.storage.columns import ENTRY_COLUMNS, array_literal
 
 NOW = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 ENTRY = {"user_id": "alice", "action": "UPDATE", "resource_type": "invoice"}

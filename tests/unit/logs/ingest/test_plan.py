@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logs.ingest.check import CheckedEntry
-from logs.ingest.plan import Asked, Plan, Status, content_of, make_plan
+from logs.ingest.plan import Asked, Plan, Status, Stored, make_plan
 from logs.storage.columns import ENTRY_COLUMNS
 
 STORED, REPLAYED, CONFLICTING = Status.STORED, Status.REPLAYED, Status.CONFLICTING
@@ -17,7 +17,7 @@ def entry(id: str, message: str = "", *, is_keyed: bool = True, tenant: str = "t
 
 def plan(*submissions: list[CheckedEntry], partial: tuple[int, ...] = (), existing: tuple[CheckedEntry, ...] = ()) -> Plan:
     asked = [Asked(entries, number in partial, any(one.is_keyed for one in entries)) for number, entries in enumerate(submissions)]
-    return make_plan(asked, {(one.tenant_id, one.id): content_of(one.columns) for one in existing})
+    return make_plan(asked, {(one.tenant_id, one.id): Stored.of(one.columns, one.record) for one in existing})
 
 
 def ids(found: Plan) -> list[list[str]]:

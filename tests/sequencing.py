@@ -1,0 +1,58 @@
+"""The sequencer at a test's command: one round after the other in this process, under the sequencer's role."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from accounts.models import Tenant
+from auditlog_verify.notes import VerifierKey
+from logs.integrity import keys
+from logs.integrity.anchor import Anchor
+from logs.integrity.storage import Head, read_head
+from logs.sequencer import publishing
+from logs.sequencer.rounds import Rounds
+from logs.storage import connecting
+from logs.storage.reading import tenant_transaction
+
+
+@functools.cache
+def _connection() -> psycopg.Connection[Any]:
+    return connecting.connect("sequencer")
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def new_rounds(clock: Callable[[], datetime.datetime] = now) -> Rounds:
+    """Rounds of a sequencer that has just started."""
+    return Rounds(_connection(), keys.private_keys(), Anchor, clock=clock)
+
+
+def sequence_all(clock: Callable[[], datetime.datetime] = now) -> None:
+    """Give every entry that waits its position (of tenants that are not set aside)."""
+    rounds = new_rounds(clock)
+    while rounds.sequence():
+        pass
+
+
+def publish_all() -> None:
+    """Copy every kept checkpoint to the anchor."""
+    while publishing.publish(_connection(), Anchor(), []):
+        pass
+
+
+def head_of(tenant: Tenant) -> Head:
+    with tenant_transaction(tenant.id) as cursor:
+        head = read_head(cursor)
+    assert head is not None
+    return head
+
+
+def trusted_keys(tenant: Tenant) -> list[VerifierKey]:
+    return keys.verifier_keys(head_of(tenant).origin)
