@@ -9,7 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from logs.catalogue import compile_schema
-from logs.models import ActionDefinition, ActionSchema, LogSettings
+from logs.models import ActionDefinition, ActionSchema, LogSettings, VerificationRun
+from logs.verification.runs import findings_of
 
 
 @admin.register(LogSettings)
@@ -49,3 +50,26 @@ class ActionDefinitionAdmin(admin.ModelAdmin):
     list_filter = ["tenant"]
     search_fields = ["name"]
     inlines = [ActionSchemaInline]
+
+
+@admin.register(VerificationRun)
+class VerificationRunAdmin(admin.ModelAdmin):
+    """Runs are made by `verify_log` and by the schedule; they are looked at here."""
+
+    list_display = ["tenant", "started_at", "duration", "low", "high", "verified_count", "result", "started_by"]
+    list_filter = ["result", "tenant"]
+    readonly_fields = ["tenant", "started_by", "started_at", "finished_at", "duration", "low", "high", "verified_count", "result", "findings_in_words", "error"]
+    exclude = ["findings"]
+
+    @admin.display(description="findings")
+    def findings_in_words(self, run: VerificationRun) -> str:
+        return "\n".join(str(finding) for finding in findings_of(run)) or "none"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: VerificationRun | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: VerificationRun | None = None) -> bool:
+        return False

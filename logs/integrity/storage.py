@@ -67,6 +67,11 @@ class Batch:
         """The position after its last."""
         return self.first_position + self.entry_count
 
+    def record(self, position: int) -> bytes:
+        """The record at a position of the log."""
+        start = (position - self.first_position) * HASH_BYTES
+        return self.records[start : start + HASH_BYTES]
+
 
 @dataclass(frozen=True)
 class Place:

@@ -2,5 +2,6 @@
 
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
+from logs.models.verification import VerificationResult, VerificationRun
 
-__all__ = ["ActionDefinition", "ActionSchema", "CatalogueMode", "Entry", "LogSettings", "Outcome", "Severity"]
+__all__ = ["ActionDefinition", "ActionSchema", "CatalogueMode", "Entry", "LogSettings", "Outcome", "Severity", "VerificationResult", "VerificationRun"]
