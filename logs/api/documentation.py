@@ -191,7 +191,7 @@ get_entry: dict[str, Any] = {
 }
 
 
-def _filter_parameters() -> list[OpenApiParameter]:
+def filter_parameters() -> list[OpenApiParameter]:
     """The query's parameters, from the filters themselves."""
     found = []
     for name, one in EntryFilterSet.base_filters.items():
@@ -211,7 +211,7 @@ def list_entries_with(page: type) -> dict[str, Any]:
             "a position, in the order of their commits: whoever goes on with `next` misses none and gets none twice."
         ),
         "parameters": [
-            *_filter_parameters(),
+            *filter_parameters(),
             OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
             OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of an answer."),
             OpenApiParameter("order", OpenApiTypes.STR, enum=["time", "position"], default="time"),

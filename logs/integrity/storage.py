@@ -144,7 +144,7 @@ class StoredNodes:
         tiles = read_tiles(self._cursor, {(piece.level, piece.index) for piece in pieces.values() if piece.level})
         found = {node: _node_in(tiles, piece) for node, piece in pieces.items() if piece.level}
         for low, members in _runs(node for node, piece in pieces.items() if not piece.level):
-            leaves = leaf_hashes(read_records(self._cursor, low, _end(members[-1])))
+            leaves = leaf_hashes(read_records(self._cursor, low, max(map(_end, members))))
             for node in members:
                 start = (node.index << node.level) - low
                 found[node] = perfect_root(leaves[start : start + (1 << node.level)])

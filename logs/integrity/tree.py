@@ -40,6 +40,17 @@ def edge_at(size: int, read: NodeReader) -> Edge:
 
 def inclusion_path(index: int, size: int, read: NodeReader) -> list[bytes]:
     """The inclusion path of the leaf at `index` in the tree of the first `size` leaves, from the leaf up."""
+    return inclusion_paths([index], size, read)[0]
+
+
+def inclusion_paths(indexes: Sequence[int], size: int, read: NodeReader) -> list[list[bytes]]:
+    """The inclusion path of each of several leaves, by one reading of all nodes that they need."""
+    spans = [_inclusion_spans(index, size) for index in indexes]
+    hashes = iter(_hashes([span for path in spans for span in path], read))
+    return [[next(hashes) for _ in path] for path in spans]
+
+
+def _inclusion_spans(index: int, size: int) -> list[Span]:
     if not 0 <= index < size:
         raise ValueError(f"leaf {index} is outside of a tree of {size}")
     spans: list[Span] = []
@@ -52,7 +63,7 @@ def inclusion_path(index: int, size: int, read: NodeReader) -> list[bytes]:
         else:
             spans.append((low, middle))
             low = middle
-    return _hashes(spans[::-1], read)
+    return spans[::-1]
 
 
 def consistency_path(first: int, second: int, read: NodeReader) -> list[bytes]:

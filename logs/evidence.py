@@ -1,0 +1,111 @@
+"""Evidence bundles: the entries that a question finds, each with its proof (format: `auditlog_verify.bundle`).
+
+Promises: one checkpoint proves them all; a page of entries at a time is held in memory; what is made checks with the public key alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from django.http import QueryDict
+from psycopg import sql
+
+from accounts.principals import Principal
+from accounts.problems import Fault
+from auditlog_verify.bundle import FORMAT, Footer, Header, Member
+from logs.errors import InvalidQuery
+from logs.integrity import keys
+from logs.integrity.entries import canonical_bytes
+from logs.integrity.proving import head_of
+from logs.integrity.storage import Head, StoredNodes, read_places
+from logs.integrity.tree import inclusion_paths
+from logs.search.filters import filters_of
+from logs.search.pages import what_they_may_see
+from logs.search.parameters import number_in
+from logs.search.sql import select_page
+from logs.search.tree import All
+from logs.storage.columns import ENTRY_COLUMNS, INDEX, as_text
+from logs.storage.reading import tenant_transaction
+
+PAGE_ENTRIES = 500
+DEFAULT_LIMIT = 10_000
+MAX_LIMIT = 1_000_000
+_COLUMNS = [*(sql.SQL(as_text(name)) for name in ENTRY_COLUMNS), sql.SQL("batch_id"), sql.SQL("batch_index")]
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class EvidenceQuestion:
+    """Which entries are to be proven. `tree` holds what the principal may see too; `words`: the question as it was asked."""
+
+    principal: Principal
+    tree: All
+    words: str
+    limit: int
+
+
+def evidence_question_of(query: QueryDict, principal: Principal) -> EvidenceQuestion:
+    """The question in a query string: the filters of search, and `limit`. Raises InvalidQuery."""
+    asked = filters_of(query, "limit", "format").tree()
+    limit = number_in(query, "limit")
+    if limit is not None and not 1 <= limit <= MAX_LIMIT:
+        raise InvalidQuery([Fault("limit", "bad_limit", f"limit has to be a whole number from 1 to {MAX_LIMIT}.")])
+    words = query.copy()
+    for name in ("limit", "format"):
+        words.pop(name, None)
+    return EvidenceQuestion(principal, All((*asked.nodes, *what_they_may_see(principal))), words.urlencode(), limit or DEFAULT_LIMIT)
+
+
+def write_evidence(question: EvidenceQuestion) -> Iterator[bytes]:
+    """The bundle, line by line, newest entries first. Raises NotFound, before the first line, while nothing is sequenced."""
+    tenant_id = question.principal.tenant_id
+    with tenant_transaction(tenant_id) as cursor:
+        head = head_of(cursor)
+    header = Header(
+        format=FORMAT,
+        origin=head.origin,
+        tenant=str(tenant_id),
+        made_at=datetime.datetime.now(datetime.UTC),
+        question=question.words,
+        keys=[key.encoded for key in keys.verifier_keys(head.origin)],
+        checkpoint=head.checkpoint,
+    )
+    return _lines(question, head, header)
+
+
+def _lines(question: EvidenceQuestion, head: Head, header: Header) -> Iterator[bytes]:
+    yield _encode(header) + b"\n"
+    written = waiting = 0
+    after: uuid.UUID | None = None
+    has_more = True
+    while has_more and written < question.limit:
+        wanted = min(PAGE_ENTRIES, question.limit - written)
+        statement = select_page(_COLUMNS, question.tree, after=after, before=None, limit=wanted + 1)
+        with tenant_transaction(question.principal.tenant_id) as cursor:
+            cursor.execute(statement.text, statement.parameters)
+            rows = cursor.fetchall()
+            has_more = len(rows) > wanted
+            rows = rows[:wanted]
+            members = _members(cursor, rows, head)
+        yield b"".join(_encode(member) + b"\n" for member in members)
+        written += len(members)
+        waiting += len(rows) - len(members)
+        after = uuid.UUID(rows[-1][INDEX["id"]]) if rows else None
+    yield _encode(Footer(written, waiting, has_more)) + b"\n"
+
+
+def _members(cursor: Any, rows: list[Any], head: Head) -> list[Member]:
+    """The rows that have a position under `head`, proven by it."""
+    places = read_places(cursor, [(row[-2], row[-1]) for row in rows]) if rows else []
+    found = [
+        (place.position, row)
+        for place, row in zip(places, rows, strict=True)
+        if place is not None and place.position is not None and place.position < head.tree_size
+    ]
+    paths = inclusion_paths([position for position, _ in found], head.tree_size, StoredNodes(cursor))
+    return [Member(position, canonical_bytes(row).decode(), path) for (position, row), path in zip(found, paths, strict=True)]
