@@ -158,7 +158,7 @@ def test_entry_of_another_tenants_log_is_not_proven(log: Log) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5, 0.99])
 def test_bundle_cut_anywhere_is_told(log: Log, share: float) -> None:
     bundle = log.bundle()
-    with pytest.raises(BundleError, match="cut off|no evidence bundle"):
+    with pytest.raises(BundleError, match=r"cut off|no evidence bundle"):
         check_bundle(io.BytesIO(bundle[: int(len(bundle) * share)]))
 
 
