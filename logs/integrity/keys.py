@@ -67,3 +67,17 @@ def new_origin(tenant_id: uuid.UUID) -> str:
     if not is_key_name(origin):
         raise ImproperlyConfigured(f"AUDITLOG_ORIGIN={settings.AUDITLOG_ORIGIN!r} may have neither spaces nor plus signs.")
     return origin
+
+
+def origins_of(origin: str) -> list[str]:
+    """The names that a log has had, this one last: each accepted restore begins a new one (`…/tenant`, `…/tenant.2`, `…/tenant.3`)."""
+    first, found, number = origin.rpartition(".")
+    if not (found and number.isdigit() and "/" not in number):
+        return [origin]
+    return [first, *(f"{first}.{count}" for count in range(2, int(number) + 1))]
+
+
+def next_origin(origin: str) -> str:
+    """The name under which a log goes on after a restore."""
+    names = origins_of(origin)
+    return f"{names[0]}.{len(names) + 1}"

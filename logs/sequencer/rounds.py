@@ -26,12 +26,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
 from auditlog_verify.merkle import HASH_BYTES, Edge
-from auditlog_verify.notes import Checkpoint, NoteError, open_checkpoint, sign_checkpoint
+from auditlog_verify.notes import Checkpoint, sign_checkpoint
 from logs.errors import IntegrityViolation
 from logs.integrity import keys
 from logs.integrity.anchor import Anchor
+from logs.integrity.keys import next_origin
 from logs.sequencer.planning import Growth, WaitingBatch, grow
-from logs.storage import objects, wakeups
+from logs.sequencer.trust import AcceptedRestore, RestoreRefused, doubt_about
+from logs.storage import wakeups
 from logs.storage.kinds import sum_kinds
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ WHERE octet_length(t.hashes) = %(length)s
 WRITE_HEAD = """
 INSERT INTO auditlog.logs_head (tenant_id, origin, tree_size, peaks, root_hash, checkpoint, signed_at, kept_size, kept_at)
 VALUES (%(tenant)s, %(origin)s, %(size)s, %(peaks)s, %(root)s, %(checkpoint)s, %(signed_at)s, %(kept_size)s, %(kept_at)s)
-ON CONFLICT (tenant_id) DO UPDATE SET tree_size = excluded.tree_size, peaks = excluded.peaks, root_hash = excluded.root_hash,
+ON CONFLICT (tenant_id) DO UPDATE SET origin = excluded.origin, tree_size = excluded.tree_size, peaks = excluded.peaks, root_hash = excluded.root_hash,
     checkpoint = excluded.checkpoint, signed_at = excluded.signed_at, kept_size = excluded.kept_size, kept_at = excluded.kept_at
 """
 KEEP_CHECKPOINT = "INSERT INTO auditlog.logs_checkpoint (tenant_id, tree_size, signed_at, checkpoint) VALUES (%s, %s, %s, %s)"
@@ -263,32 +265,31 @@ class Rounds:
         """Why nothing may be signed on top of this head; None if all is well."""
         if self._signed.get(tenant_id) == (head.origin, head.edge):
             return None
-        trusted = keys.verifier_keys(head.origin)
-        if head.checkpoint is not None:
-            try:
-                signed = open_checkpoint(head.checkpoint, trusted, origin=head.origin).checkpoint
-            except NoteError as error:
-                return f"the checkpoint in the database is not ours: {error}"
-            if (signed.tree_size, signed.root_hash) != (head.edge.size, head.edge.root):
-                return f"the tree in the database is not the one that was signed at size {signed.tree_size}"
-        try:
-            copy = self._anchor().newest(head.origin)
-        except objects.StorageError as error:
-            return f"the copies of the checkpoints can't be read ({error}); without them nobody knows whether this database is an old one"
-        if copy is not None:
-            try:
-                anchored = open_checkpoint(copy, trusted, origin=head.origin).checkpoint
-            except NoteError as error:
-                return f"the newest copy of the checkpoint outside of the database is not ours: {error}"
-            if anchored.tree_size > head.edge.size:
-                return (
-                    f"this database has {head.edge.size} entries of the log, and {anchored.tree_size} were signed: it is older than its copies. "
-                    "If it was restored on purpose, run `manage.py accept_restore`"
-                )
-            if anchored.tree_size == head.edge.size and anchored.root_hash != head.edge.root:
-                return f"at size {anchored.tree_size} the tree is another than the one that was signed"
-        self._signed[tenant_id] = head.origin, head.edge
-        return None
+        doubt = doubt_about(head.origin, head.edge, head.checkpoint, self._anchor)
+        if doubt is None:
+            self._signed[tenant_id] = head.origin, head.edge
+            return None
+        return doubt.reason
+
+    def accept_restore(self, tenant_id: uuid.UUID) -> AcceptedRestore:
+        """Go on with a log that is older than its copies, under a new name, for two logs of one name that differ would be a fork.
+
+        Raises RestoreRefused if it is not older, or if more is wrong with it.
+        """
+        with self._connection.transaction():
+            head = self._lock_heads([tenant_id]).get(tenant_id) or HeadRow(keys.new_origin(tenant_id), Edge(), 0, None, None)
+            doubt = doubt_about(head.origin, head.edge, head.checkpoint, self._anchor)
+            if doubt is None:
+                raise RestoreRefused("the log is not older than the copies of its checkpoints: there is nothing to accept")
+            if doubt.anchored_size is None:
+                raise RestoreRefused(f"more is wrong with this log than its age: {doubt.reason}")
+            origin = next_origin(head.origin)
+            while self._anchor().newest(origin) is not None:
+                # Of an earlier restore, which this backup knows nothing of.
+                origin = next_origin(origin)
+            self._write(tenant_id, replace(head, origin=origin), head.edge, is_kept=True)
+            self._connection.execute("DELETE FROM auditlog.logs_stopped WHERE tenant_id = %s", [tenant_id])
+        return AcceptedRestore(head.origin, origin, head.edge.size, doubt.anchored_size)
 
     def _stop(self, tenant_id: uuid.UUID, reason: str) -> None:
         logger.error("tenant %s is set aside: %s", tenant_id, reason)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from auditlog_verify.merkle import HASH_BYTES
-from auditlog_verify.notes import Checkpoint, NoteError, VerifierKey, open_checkpoint
+from auditlog_verify.notes import Checkpoint, NoteError, open_checkpoint
 from logs.integrity import keys
 from logs.integrity.anchor import Anchor
 from logs.integrity.storage import Head
@@ -25,12 +25,8 @@ SELECT_KEPT = "SELECT tree_size, checkpoint, published_at IS NOT NULL FROM audit
 class Claims:
     """Root hashes that were signed, by size, each with where it says so; and what was wrong with the rest."""
 
-    trusted: list[VerifierKey]
     roots: dict[int, dict[bytes, str]] = field(default_factory=lambda: defaultdict(dict))
     findings: list[Finding] = field(default_factory=list)
-
-    def add(self, checkpoint: Checkpoint, where: str) -> None:
-        self.roots[checkpoint.tree_size].setdefault(checkpoint.root_hash, where)
 
     def contradictions(self, size: int, root: bytes) -> Iterator[Finding]:
         """The claims that the tree of this size has another root."""
@@ -41,11 +37,10 @@ class Claims:
 
 def gather(cursor: Any, tenant_id: uuid.UUID, head: Head | None, anchor: Anchor, extra: Mapping[str, str]) -> Claims:
     """All claims over the cursor's log: of its head, of the kept checkpoints, of their copies, and of `extra` ones (by name)."""
-    origin = head.origin if head else keys.new_origin(tenant_id)
-    claims = Claims(keys.verifier_keys(origin))
-    if not re.search(rf"/{tenant_id}(/\d+)?$", origin):
-        claims.findings.append(Finding(Kind.CHECKPOINT_FORGED, f"the log calls itself {origin}, which is no name of this tenant's log"))
-    _take_head(claims, head)
+    found = _Gathering(head, head.origin if head else keys.new_origin(tenant_id))
+    if not re.search(rf"/{tenant_id}(\.\d+)?$", found.origins[-1]):
+        found.say(Kind.CHECKPOINT_FORGED, f"the log calls itself {found.origins[-1]}, which is no name of this tenant's log")
+    found.take_head()
     cursor.execute(SELECT_KEPT)
     # By digest: a busy log keeps half a million of them a year.
     kept: dict[bytes, int] = {}
@@ -54,51 +49,79 @@ def gather(cursor: Any, tenant_id: uuid.UUID, head: Head | None, anchor: Anchor,
         kept[_digest(text)] = size
         if is_published:
             published.add(_digest(text))
-        _take(claims, origin, head, f"the kept checkpoint of {size} entries", text)
+        found.take(f"the kept checkpoint of {size} entries", text)
     try:
-        for name, text in anchor.all(origin):
-            published.discard(_digest(text))
-            if _digest(text) not in kept:
-                claims.findings.append(Finding(Kind.CHECKPOINT_MISSING, f"the copy {name} is of a checkpoint that the database does not have"))
-            _take(claims, origin, head, f"the copy {name}", text)
+        for origin in found.origins:
+            for name, text in anchor.all(origin):
+                published.discard(_digest(text))
+                found.take(f"the copy {name}", text, is_lost=_digest(text) not in kept)
     except (*objects.StorageError, ValueError) as error:
-        claims.findings.append(Finding(Kind.UNREADABLE, f"the copies of the checkpoints can't be read: {error}"))
+        found.say(Kind.UNREADABLE, f"the copies of the checkpoints can't be read: {error}")
     else:
         for digest in published:
-            detail = f"the kept checkpoint of {kept[digest]} entries has no copy outside of the database any more"
-            claims.findings.append(Finding(Kind.CHECKPOINT_MISSING, detail))
+            found.say(Kind.CHECKPOINT_MISSING, f"the kept checkpoint of {kept[digest]} entries has no copy outside of the database any more")
     for where, text in extra.items():
-        _take(claims, origin, head, where, text)
-    return claims
+        found.take(where, text)
+    return found.claims()
+
+
+class _Gathering:
+    """Checkpoints that a trusted key has signed, under each of the names that the log has had."""
+
+    def __init__(self, head: Head | None, origin: str) -> None:
+        self._head = head
+        self.origins = keys.origins_of(origin)
+        self._trusted = [key for name in self.origins for key in keys.verifier_keys(name)]
+        self._findings: list[Finding] = []
+        self._taken: list[tuple[Checkpoint, str, bool]] = []
+
+    def say(self, kind: Kind, detail: str) -> None:
+        self._findings.append(Finding(kind, detail))
+
+    def take_head(self) -> None:
+        """The newest checkpoint, and whether the head agrees with it."""
+        head = self._head
+        if head is None:
+            return
+        signed = self.take("the newest checkpoint", head.checkpoint)
+        if signed is None:
+            return
+        if (signed.origin, signed.tree_size, signed.root_hash) != (head.origin, head.tree_size, head.root_hash):
+            detail = f"the head says {head.tree_size} entries and its checkpoint {signed.tree_size}, or they have different names or root hashes"
+            self.say(Kind.ROLLED_BACK if signed.tree_size > head.tree_size else Kind.CHECKPOINT_FORGED, detail)
+        if len(head.peaks) != head.tree_size.bit_count() * HASH_BYTES:
+            self.say(Kind.CHECKPOINT_FORGED, "the head's peaks are not those of a tree of its size")
+
+    def take(self, where: str, text: str, *, is_lost: bool = False) -> Checkpoint | None:
+        """A checkpoint, if a trusted key has signed it. `is_lost`: it is a copy of one that the database does not have."""
+        try:
+            checkpoint = open_checkpoint(text, self._trusted).checkpoint
+            if checkpoint.origin not in self.origins:
+                raise NoteError(f"it is of the log {checkpoint.origin}")
+        except NoteError as error:
+            self.say(Kind.CHECKPOINT_FORGED, f"{where}: {error}")
+            return None
+        self._taken.append((checkpoint, where, is_lost))
+        return checkpoint
+
+    def claims(self) -> Claims:
+        """What all of them claim of the log as it is now."""
+        claims = Claims(findings=self._findings)
+        starts = {name: min([one.tree_size for one, _, _ in self._taken if one.origin == name], default=None) for name in self.origins[1:]}
+        size = self._head.tree_size if self._head else 0
+        for checkpoint, where, is_lost in self._taken:
+            later = [start for name in self.origins[self.origins.index(checkpoint.origin) + 1 :] if (start := starts[name]) is not None]
+            if later and checkpoint.tree_size > min(later):
+                # Of the part that an accepted restore has given up.
+                continue
+            claims.roots[checkpoint.tree_size].setdefault(checkpoint.root_hash, where)
+            if checkpoint.tree_size > size:
+                self.say(Kind.ROLLED_BACK, f"{where} was signed over {checkpoint.tree_size} entries, and the database has {size}")
+            # Copies under an earlier name may be of what a restore has given up, even at a size that was kept.
+            if is_lost and checkpoint.origin == self.origins[-1]:
+                self.say(Kind.CHECKPOINT_MISSING, f"{where} is of a checkpoint that the database does not have")
+        return claims
 
 
 def _digest(text: str) -> bytes:
     return sha256(text.encode()).digest()
-
-
-def _take_head(claims: Claims, head: Head | None) -> None:
-    if head is None:
-        return
-    try:
-        signed = open_checkpoint(head.checkpoint, claims.trusted, origin=head.origin).checkpoint
-    except NoteError as error:
-        claims.findings.append(Finding(Kind.CHECKPOINT_FORGED, f"the newest checkpoint: {error}"))
-        return
-    claims.add(signed, "the newest checkpoint")
-    if (signed.tree_size, signed.root_hash) != (head.tree_size, head.root_hash):
-        detail = f"the head says {head.tree_size} entries and its checkpoint {signed.tree_size}, or they have different root hashes"
-        claims.findings.append(Finding(Kind.ROLLED_BACK if signed.tree_size > head.tree_size else Kind.CHECKPOINT_FORGED, detail))
-    if len(head.peaks) != head.tree_size.bit_count() * HASH_BYTES:
-        claims.findings.append(Finding(Kind.CHECKPOINT_FORGED, "the head's peaks are not those of a tree of its size"))
-
-
-def _take(claims: Claims, origin: str, head: Head | None, where: str, text: str) -> None:
-    try:
-        checkpoint = open_checkpoint(text, claims.trusted, origin=origin).checkpoint
-    except NoteError as error:
-        claims.findings.append(Finding(Kind.CHECKPOINT_FORGED, f"{where}: {error}"))
-        return
-    claims.add(checkpoint, where)
-    size = head.tree_size if head else 0
-    if checkpoint.tree_size > size:
-        claims.findings.append(Finding(Kind.ROLLED_BACK, f"{where} was signed over {checkpoint.tree_size} entries, and the database has {size}"))
