@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Callable
-from typing import Any
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import psycopg
 
@@ -18,6 +21,7 @@ from logs.sequencer import publishing
 from logs.sequencer.rounds import Rounds
 from logs.storage import connecting
 from logs.storage.reading import tenant_transaction
+from tests.web import CHECKOUT, STOP_SECONDS
 
 
 @functools.cache
@@ -45,6 +49,26 @@ def publish_all() -> None:
     """Copy every kept checkpoint to the anchor."""
     while publishing.publish(_connection(), Anchor(), []):
         pass
+
+
+class SequencerProcess:
+    """`manage.py run_sequencer` as `make run` starts it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        command = [sys.executable, str(CHECKOUT / "manage.py"), "run_sequencer"]
+        self._process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        assert self._process.wait(STOP_SECONDS) in (0, -signal.SIGKILL, -signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        self._process.kill()
+        self._process.wait(STOP_SECONDS)
 
 
 def head_of(tenant: Tenant) -> Head:

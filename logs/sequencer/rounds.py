@@ -61,10 +61,10 @@ GIVE_POSITIONS = """
 UPDATE auditlog.logs_batch AS b SET first_position = given.position, kinds = NULL
 FROM unnest(%s::bigint[], %s::bigint[]) AS given (id, position) WHERE b.id = given.id AND b.first_position IS NULL
 """
+BEGIN_TILE = "INSERT INTO auditlog.logs_tile (tenant_id, level, tile_index, hashes) VALUES (%(tenant)s, %(level)s, %(index)s, %(hashes)s)"
 APPEND_TO_TILE = """
-INSERT INTO auditlog.logs_tile AS t (tenant_id, level, tile_index, hashes) VALUES (%(tenant)s, %(level)s, %(index)s, %(hashes)s)
-ON CONFLICT (tenant_id, level, tile_index) DO UPDATE SET hashes = t.hashes || excluded.hashes
-WHERE octet_length(t.hashes) = %(length)s
+UPDATE auditlog.logs_tile SET hashes = hashes || %(hashes)s
+WHERE tenant_id = %(tenant)s AND level = %(level)s AND tile_index = %(index)s AND octet_length(hashes) = %(length)s
 """
 WRITE_HEAD = """
 INSERT INTO auditlog.logs_head (tenant_id, origin, tree_size, peaks, root_hash, checkpoint, signed_at, kept_size, kept_at)
@@ -218,7 +218,7 @@ class Rounds:
             for tenant_id, growth in grown.items():
                 for tile in growth.tiles:
                     parameters = {"tenant": tenant_id, "level": tile.level, "index": tile.index, "hashes": tile.hashes, "length": tile.place * HASH_BYTES}
-                    cursor.execute(APPEND_TO_TILE, parameters)
+                    cursor.execute(APPEND_TO_TILE if tile.place else BEGIN_TILE, parameters)
                     if cursor.rowcount != 1:
                         raise IntegrityViolation(f"the tile {tile.level}/{tile.index} of tenant {tenant_id} has not the {tile.place} hashes that it should")
             for tenant_id in grown:
