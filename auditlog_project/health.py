@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 
 from logs.ingest import writer_is_alive
+from logs.integrity.lag import read_lag
 from logs.storage import partitions
 
 logger = logging.getLogger(__name__)
@@ -31,8 +33,22 @@ def readyz(request: HttpRequest) -> JsonResponse:
     }
     results = {name: _passes(name, check) for name, check in checks.items()}
     is_ready = all(results.values())
-    body = {"status": "ok" if is_ready else "unavailable", "checks": {name: "ok" if passed else "failed" for name, passed in results.items()}}
+    body: dict[str, Any] = {
+        "status": "ok" if is_ready else "unavailable",
+        "checks": {name: "ok" if passed else "failed" for name, passed in results.items()},
+        # To be watched, not a reason to take traffic off: ingest never waits for it.
+        "sequencer": _sequencer_lag() if results["database"] else None,
+    }
     return JsonResponse(body, status=200 if is_ready else 503, headers={} if is_ready else {"Retry-After": "2"})
+
+
+def _sequencer_lag() -> dict[str, float] | None:
+    try:
+        lag = read_lag()
+    except DatabaseError as error:
+        logger.warning("the sequencer's lag can't be read: %s", error)
+        return None
+    return {"waiting_batches": lag.batches, "lag_seconds": round(lag.seconds, 3), "stopped_tenants": lag.stopped_tenants}
 
 
 def _passes(name: str, check: Callable[[], bool]) -> bool:

@@ -126,6 +126,8 @@ AUDITLOG_ANCHOR_URL = env.text(
 AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
 AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
 
+AUDITLOG_METRICS_TOKEN = env.text("AUDITLOG_METRICS_TOKEN", "", "Bearer token by which Prometheus reads /metrics. Empty: there is no /metrics.")
+
 # -- accounts ------------------------------------------------------------------------------------------------------
 AUDITLOG_CREDENTIAL_CACHE_SECONDS = env.seconds(
     "AUDITLOG_CREDENTIAL_CACHE_SECONDS", 2, "How long a checked credential is taken as valid; a revocation takes effect within it."

@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from auditlog_project import health
+from auditlog_project import health, metrics
 
 urlpatterns = [
     # First what is asked for most: the patterns are tried in their order.
@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/v1/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
 handler400 = "accounts.problems.bad_request_page"

@@ -54,6 +54,8 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/redoc", "GET"): ((Y,) * 7, None),
     ("healthz", "GET"): ((Y,) * 7, None),
     ("readyz", "GET"): ((Y,) * 7, None),
+    # Nobody's, for no principal is a scraper: it has a token of its own (tests/integration/auditlog_project/test_metrics.py).
+    ("metrics", "GET"): ((404,) * 7, None),
 }
 # Not of the API: Django's admin looks after itself (tests/integration/accounts), the home page leads to the documentation.
 ELSEWHERE = {"", "admin/"}
