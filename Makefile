@@ -26,9 +26,10 @@ format: setup-dev ## Rewrite the code in the project's format
 types: setup-dev ## Check types
 	$(PYTHON_IN_VENV) -m mypy
 
-bench: setup-dev ## Measure ingest (python -m benchmarks NAME for the others)
+bench: setup-dev ## Run every benchmark and rewrite benchmarks/results
 	$(PYTHON_IN_VENV) -m benchmarks single
 	$(PYTHON_IN_VENV) -m benchmarks bulk
+	$(PYTHON_IN_VENV) -m benchmarks verify
 
 lock: setup-dev ## Write requirements*.txt from requirements*.in (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) requirements.in -o requirements.txt

@@ -15,9 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Tenant
+from accounts.models import Tenant, User
 from auditlog_verify.notes import Checkpoint, Note, sign_checkpoint
 from logs.integrity import keys
 from logs.integrity.anchor import Anchor
@@ -411,3 +412,19 @@ def test_sequencer_signs_nothing_on_top_of_a_head_that_is_not_ours(log: Log) -> 
         row = connection.execute("SELECT reason FROM auditlog.logs_stopped WHERE tenant_id = %s", [log.tenant.id]).fetchone()
     assert row is not None
     assert "not ours" in row[0]
+
+
+def test_runs_are_looked_at_in_the_admin_and_not_changed_there(log: Log) -> None:
+    with superuser() as connection:
+        connection.execute("UPDATE auditlog.logs_entry SET severity = 1 WHERE id = %s", [log.ids[7]])
+    run = verify(log.tenant, started_by="command")
+    browser = Client()
+    browser.force_login(User.objects.create_superuser(f"root-{log.tenant.slug}", password="x"))
+    page = browser.get(f"/admin/logs/verificationrun/{run.pk}/change/").content.decode()
+    assert "severity was ERROR when it came in" in page
+    assert "findings: the log is not what was signed" in page
+    assert "Save" not in page
+    assert browser.get("/admin/logs/verificationrun/").status_code == 200
+    assert browser.get("/admin/logs/verificationrun/add/").status_code == 403
+    assert browser.post(f"/admin/logs/verificationrun/{run.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert "findings" in str(run)

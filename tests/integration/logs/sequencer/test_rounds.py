@@ -125,6 +125,26 @@ def test_round_on_a_lost_connection_raises_and_changes_nothing() -> None:
     sequence_all()
 
 
+def test_transaction_that_commits_late_is_skipped_by_nobody() -> None:
+    tenant = new_tenant()
+    store(tenant, [{}])
+    with superuser() as connection, connection.transaction():
+        # A batch whose id and time are older than everybody's, and whose commit is yet to come.
+        copied = connection.execute(
+            """INSERT INTO auditlog.logs_batch SELECT (jsonb_populate_record(b, '{"id": -1, "committed_at": "2020-01-01T00:00:00Z"}')).*
+               FROM auditlog.logs_batch AS b WHERE tenant_id = %s""",
+            [tenant.id],
+        )
+        assert copied.rowcount == 1
+        sequence_all()
+        store(tenant, [{}] * 2)
+        sequence_all()
+        assert head_of(tenant).tree_size == 3
+    sequence_all()
+    assert head_of(tenant).tree_size == 4
+    assert sql("SELECT first_position FROM auditlog.logs_batch WHERE tenant_id = %s AND id = -1", tenant.id) == [(3,)]
+
+
 # -- what each role of the database may do
 
 

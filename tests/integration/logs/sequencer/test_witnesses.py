@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from accounts.models import Tenant
 from auditlog_verify import witness as witness_program
-from auditlog_verify.merkle import Edge, leaf_hash
+from auditlog_verify.merkle import Edge, leaf_hash, node_hash
 from auditlog_verify.notes import Checkpoint, NoteError, VerifierKey, keys_of, open_checkpoint, sign_checkpoint
 from auditlog_verify.witness import Witness, server
 from logs.integrity.anchor import Anchor
@@ -170,6 +172,36 @@ def test_lone_witness_signs_no_fork_and_no_past(lone: Witness) -> None:
 )
 def test_lone_witness_refuses(lone: Witness, text: str, status: int) -> None:
     assert lone.add_checkpoint(text).status == status
+
+
+def test_of_two_updates_at_once_one_is_cosigned(lone: Witness, tmp_path: Path) -> None:
+    fork = [bytes(32), *LEAVES[1:]]
+    lone.add_checkpoint(body(0, note(1)))
+    # Both go on from what was seen; they contradict each other, so that they may not both be cosigned.
+    requests = [body(1, note(2), LEAVES[1]), body(1, sign_checkpoint(other_second(), [LOG_KEY], time_seconds=1), fork[0])] * 8
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lone.add_checkpoint, requests))
+    cosigned = {answer.body.split()[-1] for answer in answers if answer.status == 200}
+    assert len(cosigned) == 1
+    assert {answer.status for answer in answers} == {200, 409}
+    assert list(json.loads((tmp_path / "state.json").read_text())) == [ORIGIN]
+
+
+def other_second() -> Checkpoint:
+    """Another tree of two leaves that begins with the same first one."""
+    return Checkpoint(ORIGIN, 2, node_hash(LEAVES[0], bytes(32)))
+
+
+def test_nothing_is_cosigned_that_is_not_on_disk(lone: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError("no space left on the device")
+
+    monkeypatch.setattr("auditlog_verify.witness.os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        lone.add_checkpoint(body(0, note(4)))
+    monkeypatch.undo()
+    # As if it had never been asked.
+    assert lone.add_checkpoint(body(0, note(2))).status == 200
 
 
 def test_witness_over_http_refuses_what_is_no_request(witness_url: str) -> None:

@@ -19,13 +19,18 @@ from django.http import QueryDict
 from psycopg import sql
 
 from accounts.models import Tenant
+from logs.integrity.lag import SELECT_LAG
+from logs.integrity.storage import SELECT_BATCHES, SELECT_POSITIONS, read_batches
 from logs.search.filters import filters_of
 from logs.search.output import COLUMNS
 from logs.search.pages import FIND_BY_ID
+from logs.search.positions import SELECT_BATCHES_FROM, SELECT_ENTRIES
 from logs.search.sql import Condition, select_page
+from logs.sequencer.rounds import SELECT_WAITING
 from logs.storage.columns import SELECT_STORED
 from logs.storage.connecting import connect
 from logs.storage.reading import NAME_TENANT, tenant_parameters, tenant_transaction
+from tests.sequencing import sequence_all
 from tests.storing import new_tenant, store
 
 DAYS = 5
@@ -201,3 +206,52 @@ def test_the_writer_looks_for_stored_entries_in_their_own_partitions(filled: Fil
     plan = Plan(found[0])
     assert plan.mentioned == {partition_of(1), partition_of(3)}
     assert plan.indexes == {"logs_entry_pkey"}
+
+
+# -- the log
+
+
+@pytest.fixture(scope="module")
+def sequenced(filled: Filled) -> Filled:
+    """The same, with many batches that are sequenced and one that waits."""
+    for _ in range(60):
+        store(filled.tenant, [{}])
+    sequence_all()
+    store(filled.tenant, [{}])
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("ANALYZE auditlog.logs_batch")
+    return filled
+
+
+def indexes_of_batches(tenant: Tenant, alias: str, statement: str, parameters: Any) -> set[str]:
+    """The indexes by which logs_batch is read."""
+    with connect(alias) as connection, connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(NAME_TENANT, tenant_parameters(tenant.id))
+        # So few rows are read as a whole by choice; the question is whether they could be read otherwise.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        answer = cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode(), parameters).fetchone()
+    assert answer is not None
+    return {node["Index Name"] for node in Plan(answer[0]).scans if node["Relation Name"] == "logs_batch" and "Index Name" in node}
+
+
+def test_the_sequencer_reads_what_waits_and_no_other_batch(sequenced: Filled) -> None:
+    parameters = {"set_aside": [], "groups": 1, "led": [0], "max_batches": 1000, "max_entries": 50_000}
+    assert indexes_of_batches(sequenced.tenant, "sequencer", SELECT_WAITING, parameters) == {"logs_batch_waiting"}
+    assert indexes_of_batches(sequenced.tenant, "default", SELECT_LAG, None) == {"logs_batch_waiting"}
+
+
+def test_batches_are_found_by_their_positions(sequenced: Filled) -> None:
+    assert indexes_of_batches(sequenced.tenant, "default", SELECT_BATCHES, {"low": 5000, "high": 5100}) == {"logs_batch_position"}
+    assert indexes_of_batches(sequenced.tenant, "default", SELECT_BATCHES_FROM, [5000, 10]) == {"logs_batch_position"}
+
+
+def test_places_of_entries_are_found_by_the_key_of_their_batch(sequenced: Filled) -> None:
+    assert indexes_of_batches(sequenced.tenant, "default", SELECT_POSITIONS, [[1], [0]]) == {"logs_batch_pkey"}
+
+
+def test_entries_of_a_batch_are_found_in_the_partitions_that_hold_them(sequenced: Filled) -> None:
+    with tenant_transaction(sequenced.tenant.id) as cursor:
+        (batch,) = read_batches(cursor, 2 * ENTRIES_A_DAY + 5, 2 * ENTRIES_A_DAY + 6)
+    statement = sql.SQL(SELECT_ENTRIES).format(columns=sql.SQL(", ").join(COLUMNS), condition=sql.SQL("true"))
+    plan = explain(sequenced.tenant, Condition(statement, ([batch.id], batch.lowest_id, batch.highest_id, batch.id, 5, batch.id, 6)))
+    assert plan.mentioned == {partition_of(2)}
