@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -14,11 +14,11 @@ from auditlog_verify.merkle import HASH_BYTES
 from auditlog_verify.notes import Checkpoint, NoteError, open_checkpoint
 from logs.integrity import keys
 from logs.integrity.anchor import Anchor
-from logs.integrity.storage import Head
+from logs.integrity.storage import Head, read_head
 from logs.storage import objects
 from logs.verification.findings import Finding, Kind
 
-SELECT_KEPT = "SELECT tree_size, checkpoint, published_at IS NOT NULL FROM auditlog.logs_checkpoint_view ORDER BY id"
+SELECT_KEPT = "SELECT id, tree_size, checkpoint, published_at IS NOT NULL FROM auditlog.logs_checkpoint_view WHERE id > %s ORDER BY id"
 
 
 @dataclass
@@ -41,11 +41,12 @@ def gather(cursor: Any, tenant_id: uuid.UUID, head: Head | None, anchor: Anchor,
     if not re.search(rf"/{tenant_id}(\.\d+)?$", found.origins[-1]):
         found.say(Kind.CHECKPOINT_FORGED, f"the log calls itself {found.origins[-1]}, which is no name of this tenant's log")
     found.take_head()
-    cursor.execute(SELECT_KEPT)
+    cursor.execute(SELECT_KEPT, [0])
     # By digest: a busy log keeps half a million of them a year.
     kept: dict[bytes, int] = {}
     published: set[bytes] = set()
-    for size, text, is_published in cursor.fetchall():
+    last_id = 0
+    for last_id, size, text, is_published in cursor.fetchall():  # noqa: B007  the last one is needed below
         kept[_digest(text)] = size
         if is_published:
             published.add(_digest(text))
@@ -54,7 +55,7 @@ def gather(cursor: Any, tenant_id: uuid.UUID, head: Head | None, anchor: Anchor,
         for origin in found.origins:
             for name, text in anchor.all(origin):
                 published.discard(_digest(text))
-                found.take(f"the copy {name}", text, is_lost=_digest(text) not in kept)
+                found.take(f"the copy {name}", text, is_copy=True)
     except (*objects.StorageError, ValueError) as error:
         found.say(Kind.UNREADABLE, f"the copies of the checkpoints can't be read: {error}")
     else:
@@ -62,7 +63,11 @@ def gather(cursor: Any, tenant_id: uuid.UUID, head: Head | None, anchor: Anchor,
             found.say(Kind.CHECKPOINT_MISSING, f"the kept checkpoint of {kept[digest]} entries has no copy outside of the database any more")
     for where, text in extra.items():
         found.take(where, text)
-    return found.claims()
+    # The log goes on while it is looked at: what was signed meanwhile is neither missing nor ahead.
+    cursor.execute(SELECT_KEPT, [last_id])
+    kept |= {_digest(text): size for _, size, text, _ in cursor.fetchall()}
+    newest = read_head(cursor)
+    return found.claims(kept.keys(), newest.tree_size if newest else 0)
 
 
 class _Gathering:
@@ -73,7 +78,7 @@ class _Gathering:
         self.origins = keys.origins_of(origin)
         self._trusted = [key for name in self.origins for key in keys.verifier_keys(name)]
         self._findings: list[Finding] = []
-        self._taken: list[tuple[Checkpoint, str, bool]] = []
+        self._taken: list[tuple[Checkpoint, str, bytes | None]] = []
 
     def say(self, kind: Kind, detail: str) -> None:
         self._findings.append(Finding(kind, detail))
@@ -92,8 +97,8 @@ class _Gathering:
         if len(head.peaks) != head.tree_size.bit_count() * HASH_BYTES:
             self.say(Kind.CHECKPOINT_FORGED, "the head's peaks are not those of a tree of its size")
 
-    def take(self, where: str, text: str, *, is_lost: bool = False) -> Checkpoint | None:
-        """A checkpoint, if a trusted key has signed it. `is_lost`: it is a copy of one that the database does not have."""
+    def take(self, where: str, text: str, *, is_copy: bool = False) -> Checkpoint | None:
+        """A checkpoint, if a trusted key has signed it. `is_copy`: the database should have it too."""
         try:
             checkpoint = open_checkpoint(text, self._trusted).checkpoint
             if checkpoint.origin not in self.origins:
@@ -101,15 +106,14 @@ class _Gathering:
         except NoteError as error:
             self.say(Kind.CHECKPOINT_FORGED, f"{where}: {error}")
             return None
-        self._taken.append((checkpoint, where, is_lost))
+        self._taken.append((checkpoint, where, _digest(text) if is_copy else None))
         return checkpoint
 
-    def claims(self) -> Claims:
-        """What all of them claim of the log as it is now."""
+    def claims(self, kept: Collection[bytes], size: int) -> Claims:
+        """What all of them claim of the log as it is now, with `size` entries and the `kept` checkpoints (their digests)."""
         claims = Claims(findings=self._findings)
         starts = {name: min([one.tree_size for one, _, _ in self._taken if one.origin == name], default=None) for name in self.origins[1:]}
-        size = self._head.tree_size if self._head else 0
-        for checkpoint, where, is_lost in self._taken:
+        for checkpoint, where, copied in self._taken:
             later = [start for name in self.origins[self.origins.index(checkpoint.origin) + 1 :] if (start := starts[name]) is not None]
             if later and checkpoint.tree_size > min(later):
                 # Of the part that an accepted restore has given up.
@@ -118,7 +122,7 @@ class _Gathering:
             if checkpoint.tree_size > size:
                 self.say(Kind.ROLLED_BACK, f"{where} was signed over {checkpoint.tree_size} entries, and the database has {size}")
             # Copies under an earlier name may be of what a restore has given up, even at a size that was kept.
-            if is_lost and checkpoint.origin == self.origins[-1]:
+            if copied is not None and copied not in kept and checkpoint.origin == self.origins[-1]:
                 self.say(Kind.CHECKPOINT_MISSING, f"{where} is of a checkpoint that the database does not have")
         return claims
 

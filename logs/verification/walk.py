@@ -43,6 +43,12 @@ SELECT {}, batch_id, batch_index FROM auditlog.logs_entry_view AS e
 WHERE NOT EXISTS (SELECT FROM auditlog.logs_batch_view AS b WHERE b.id = e.batch_id) LIMIT %s
 """).format(sql.SQL(ENTRY_AS_TEXT))
 
+# Batches that claim positions which the log has not. One statement, so that head and batches are of one moment. Plan: the tenant's batches.
+SELECT_OUTSIDE = """
+SELECT b.id, b.first_position, b.entry_count FROM auditlog.logs_batch_view AS b LEFT JOIN auditlog.logs_head_view AS h ON true
+WHERE b.first_position < 0 OR b.entry_count <= 0 OR b.first_position + b.entry_count > coalesce(h.tree_size, 0) LIMIT %s
+"""
+
 
 class State(msgspec.Struct):
     """How far a verification of the positions `[low, high)` has come. `peaks`: of the tree of the first `next` leaves."""
@@ -51,6 +57,8 @@ class State(msgspec.Struct):
     high: int
     next: int
     peaks: list[bytes]
+    # The signed root at `high`, if that was all of the log when the run began.
+    root: bytes | None = None
     tiles_are_signed: bool = False
     are_strays_sought: bool = False
     findings: list[Finding] = []
@@ -93,7 +101,8 @@ class Walk:
                 start, peaks = 0, []
         if not tiles_are_signed and not is_whole and size:
             findings.append(Finding(Kind.TILE_ALTERED, "the tiles and the last records do not lead to the signed root; verify the whole log to learn where"))
-        return State(start, end, start, peaks, tiles_are_signed, not is_whole, findings)
+        signed_root = head.root_hash if head is not None and end == size and head.root_hash in self._claims.roots.get(size, {}) else None
+        return State(start, end, start, peaks, signed_root, tiles_are_signed, not is_whole, findings)
 
     def steps(self, state: State) -> Iterator[State]:
         """Go on from `state`, and give it back changed after every step. At the end `finish` tells the result."""
@@ -101,6 +110,9 @@ class Walk:
             with tenant_transaction(self._tenant_id) as cursor:
                 cursor.execute(SLOW)
                 self._claims = gather(cursor, self._tenant_id, read_head(cursor), self._anchor, self._extra)
+        if state.root is not None:
+            # Of a resumed run: the log has gone on, and its newest checkpoint is of another size.
+            self._claims.roots[state.high].setdefault(state.root, "the newest checkpoint when the run began")
         while state.next < state.high and state.suspects.count + len(state.odd_groups) < MAX_SUSPECTS:
             with tenant_transaction(self._tenant_id) as cursor:
                 self._step(cursor, state, min(state.high, state.next + STEP))
@@ -112,6 +124,10 @@ class Walk:
                 for row in cursor.fetchall():
                     detail = f"it names the batch {row[-2]}, which there is not"
                     state.suspects.strays.append(StrayRow(row[INDEX["id"]], record(row), detail))
+                cursor.execute(SELECT_OUTSIDE, [MAX_SUSPECTS])
+                for batch, first, count in cursor.fetchall():
+                    detail = f"the batch {batch} claims {count} positions from {first} on, which the log has not"
+                    state.findings.append(Finding(Kind.ADDED, detail))
             state.are_strays_sought = True
             yield state
 

@@ -207,6 +207,18 @@ def test_removed_batch_is_missing(log: Log) -> None:
     assert (finding.position, "301 to 309" in finding.detail) == (301, True)
 
 
+@pytest.mark.parametrize("position", [-50, COUNT, 10**12])
+def test_batch_outside_of_the_log_is_added(log: Log, position: int) -> None:
+    """Its rows would be found by search, with a batch that there is."""
+
+    def deed(connection: psycopg.Connection[Any], log: Log) -> None:
+        statement = """INSERT INTO auditlog.logs_batch SELECT (jsonb_populate_record(b, jsonb_build_object('id', -%s::bigint, 'first_position', %s))).*
+                       FROM auditlog.logs_batch AS b WHERE tenant_id = %s AND first_position = 0"""
+        _execute(connection, statement, [abs(position), position, log.tenant.id])
+
+    assert "which the log has not" in the_one(log.deed(deed), Kind.ADDED).detail
+
+
 def test_batches_that_changed_places_are_found(log: Log) -> None:
     def deed(connection: psycopg.Connection[Any], log: Log) -> None:
         connection.execute(
@@ -366,6 +378,43 @@ def test_interrupted_run_goes_on_where_it_was(log: Log, monkeypatch: pytest.Monk
     again = verify(log.tenant, started_by="command", run=run, progress=lambda done, total: starts.append(done))
     assert (again.id, starts[0], again.verified_count) == (run.id, 256, COUNT)
     assert the_one(findings_of(again), Kind.CHANGED).position == 2
+
+
+def test_resumed_run_holds_the_last_group_to_the_root_of_its_beginning(log: Log) -> None:
+    """The log has grown meanwhile, so that no checkpoint of the size is there any more that the run goes up to."""
+    state = walk.Walk(log.tenant.id, Anchor()).begin()
+    with superuser() as connection:
+        run_sql(
+            "UPDATE auditlog.logs_batch SET records = sha256('x') || substr(records, 33) WHERE id = (SELECT batch_id FROM auditlog.logs_entry WHERE id = %s)",
+            650,
+        )(connection, log)
+    store(log.tenant, [{}])
+    sequence_all()
+    resumed = walk.Walk(log.tenant.id, Anchor())
+    list(resumed.steps(state))
+    assert resumed.finish(state)
+
+
+class Growing(Anchor):
+    """While the copies are read, the log goes on and its next checkpoint is kept and copied."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        super().__init__()
+        self._tenant = tenant
+
+    def all(self, origin: str) -> Iterator[tuple[str, str]]:
+        later = timezone.now() + datetime.timedelta(hours=1)
+        store(self._tenant, [{}])
+        sequence_all(lambda: later)
+        publish_all()
+        yield from super().all(origin)
+
+
+def test_log_that_grows_meanwhile_is_clean(log: Log) -> None:
+    run = walk.Walk(log.tenant.id, Growing(log.tenant))
+    state = run.begin()
+    list(run.steps(state))
+    assert run.finish(state) == []
 
 
 def test_forged_state_is_not_gone_on_with(log: Log) -> None:
