@@ -120,7 +120,8 @@ def forge(lines: list[dict[str, Any]]) -> None:
 
 DEEDS: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
     "canonical bytes": (lambda lines: lines[1].update(canonical=lines[1]["canonical"].replace("alice", "mallory").replace("bob", "mallory")), "does not lead"),
-    "position": (changed(position=3), "does not lead"),
+    # That of its neighbour: the paths of two siblings are of one length in every tree of an even size.
+    "position": (lambda lines: lines[1].update(position=lines[1]["position"] ^ 1), "does not lead"),
     "position outside": (changed(position=400), "outside of a tree"),
     "negative position": (changed(position=-1), "outside of a tree"),
     "path cut": (lambda lines: lines[1]["path"].pop(), "too short"),
