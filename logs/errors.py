@@ -7,7 +7,8 @@ Refused
 ├── InvalidEntries         422  one or more entries are wrong; nothing was stored
 ├── IdempotencyConflict    422  the key was used for other content
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
-└── InvalidQuery           422  a filter, limit or cursor is wrong
+├── InvalidQuery           422  a filter, limit or cursor is wrong
+└── TooExpensive           422  the question can't be answered in the time that it may take
 Unavailable
 ├── WriterOverloaded       503  the queue is full; nothing was stored
 └── CommitFailed           503  `outcome` says whether the entries may have been stored
@@ -16,6 +17,7 @@ IntegrityViolation         what is stored is not what was committed; never retri
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
 from accounts.problems import Fault, Invalid, PayloadTooLarge, Refused, Unavailable, UnsupportedMediaType
@@ -68,6 +70,22 @@ class NotSequenced(Refused):
 class InvalidQuery(Invalid):
     code = "invalid_query"
     title = "The question is not right"
+
+
+class TooExpensive(Refused):
+    """`searched_to`: how far back the search came, if it came anywhere."""
+
+    status = 422
+    code = "too_expensive"
+    title = "The question takes too long to answer"
+
+    def __init__(self, searched_to: datetime.datetime | None = None) -> None:
+        advice = "Narrow the time, or add a condition that few entries meet: a user, an action, a resource, a word."
+        if searched_to is None:
+            super().__init__(f"The answer was not found in the time that it may take. {advice}")
+        else:
+            moment = searched_to.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            super().__init__(f"The answer was not found in the time that it may take; everything after {moment} was searched. {advice}", searched_to=moment)
 
 
 class WriterOverloaded(Unavailable):

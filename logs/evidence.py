@@ -85,7 +85,7 @@ def _lines(question: EvidenceQuestion, head: Head, header: Header) -> Iterator[b
     has_more = True
     while has_more and written < question.limit:
         wanted = min(PAGE_ENTRIES, question.limit - written)
-        statement = select_page(_COLUMNS, question.tree, after=after, before=None, limit=wanted + 1)
+        statement = select_page(_COLUMNS, question.tree, question.principal.tenant_id, after=after, limit=wanted + 1)
         with tenant_transaction(question.principal.tenant_id) as cursor:
             cursor.execute(statement.text, statement.parameters)
             rows = cursor.fetchall()
