@@ -12,6 +12,7 @@ import pytest
 from django.db import connections
 
 from accounts.models import Role, Tenant
+from logs.errors import TooExpensive
 from logs.search import finding
 from logs.search.finding import Search
 from logs.search.output import COLUMNS
@@ -201,7 +202,7 @@ def test_a_question_that_takes_too_long_is_refused_with_advice(many: tuple[Tenan
 def test_a_statement_that_is_cancelled_is_refused_with_advice(many: tuple[Tenant, list[str]], settings: Any) -> None:
     tenant = many[0]
     slow = [COLUMNS[0], psycopg.sql.SQL("pg_sleep(1)")]
-    with pytest.raises(finding.TooExpensive), tenant_transaction(tenant.id, 0.2) as cursor:
+    with pytest.raises(TooExpensive), tenant_transaction(tenant.id, 0.2) as cursor:
         Search(cursor, tenant.id, Reader(NOW).tree("common"), slow, NOW).rows(10)
 
 
