@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ _SELECT_PROBE = """
 SELECT (SELECT e.id FROM auditlog.logs_entry_view AS e WHERE {where} ORDER BY e.id {order} LIMIT 1),
        (SELECT e.id FROM auditlog.logs_entry_view AS e WHERE {where} ORDER BY e.id {order} OFFSET {skipped} LIMIT 1)
 """
+# So many windows of days, from the near end, are looked through for enough entries to probe: today, and the five days before.
+PROBED_WINDOWS = 3
 _RANGE = sql.SQL("e.id >= %s::uuid AND e.id < %s::uuid")
 
 
@@ -76,10 +79,13 @@ class Search:
             for window in days(bounds, start, goes_back=goes_back):
                 yield self._in_order(window, limit - len(found), is_ascending), window
             return
-        first = next(days(bounds, start, goes_back=goes_back), None)
-        if first is None:
-            return
-        probed = self._probe(first, is_ascending=is_ascending)
+        probed = None
+        # Shortly after midnight today's entries are few, and a small tenant's always are.
+        for window in itertools.islice(days(bounds, start, goes_back=goes_back), PROBED_WINDOWS):
+            near = Window(window.low, bounds.high) if goes_back else Window(bounds.low, window.high)
+            probed = self._probe(near, is_ascending=is_ascending)
+            if probed is not None:
+                break
         if probed is None:
             for window in days(bounds, start, goes_back=goes_back):
                 yield self._by_index(window, limit - len(found), is_ascending), window
