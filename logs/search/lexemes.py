@@ -8,10 +8,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 from logs.models import Outcome, Severity
-from logs.search.tree import All, AnyOf, FieldChanged, HasPhrase, Node, OutcomeIs, SeverityIs, TextIs, TextStarts
-from logs.search.words import SIGNS, lowered, phrase_of, words_of
+from logs.search import metadata
+from logs.search.tree import (
+    All,
+    AnyOf,
+    FieldChanged,
+    HasPhrase,
+    MetadataCompared,
+    MetadataExists,
+    MetadataIs,
+    MetadataStarts,
+    Node,
+    OutcomeIs,
+    SeverityIs,
+    TextIs,
+    TextStarts,
+)
+from logs.search.words import SIGNS, lowered, phrase_of, words_in_json, words_of
 
 MAX_LEXEME = 480
 _PREFIX_CHARACTERS = 6
@@ -51,13 +67,32 @@ def lexemes_of(node: Node, prefix: str) -> str | None:  # noqa: PLR0911  # one f
             return _lexeme(prefix, "=failure")
         case FieldChanged(name) if "\x01" not in name:
             return _lexeme(prefix, f"~{name.replace(' ', '_')}")
+        case MetadataIs(path, value):
+            values = [_join("&", _all_of(prefix, _words_of_meaning(meaning))) for meaning in metadata.meanings(value)]
+            return _in_metadata(prefix, path, _all_or_none(values))
+        case MetadataStarts(path, _) | MetadataExists(path) | MetadataCompared(path, _, _):
+            return _in_metadata(prefix, path, None)
         case _:
             return None
 
 
+def _in_metadata(prefix: str, path: tuple[str, ...], value: str | None) -> str | None:
+    """The keys and the value, unless the entry's text is so long that it was cut off."""
+    known = [_join("&", _all_of(prefix, words_in_json(key))) for key in path]
+    found = _join("&", [query for query in (*known, value) if query is not None])
+    return None if found is None else f"({found} | {_lexeme(prefix, '=long')})"
+
+
+def _words_of_meaning(meaning: Any) -> set[str]:
+    return words_in_json(meaning) if isinstance(meaning, str) else words_of(metadata.text_of(meaning))
+
+
+def _all_of(prefix: str, words: Iterable[str]) -> list[str]:
+    return [_lexeme(prefix, word) for word in sorted(words)]
+
+
 def _words(prefix: str, value: str) -> str | None:
-    words = sorted(words_of(lowered(value)))
-    return _join("&", [_lexeme(prefix, word) for word in words])
+    return _join("&", _all_of(prefix, words_of(lowered(value))))
 
 
 def _start(prefix: str, start: str) -> str | None:

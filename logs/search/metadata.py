@@ -27,6 +27,11 @@ def meanings(text: str) -> list[Any]:
     return found
 
 
+def text_of(scalar: Any) -> str:
+    """A number, true, false or null as PostgreSQL's jsonb writes it."""
+    return format(scalar.normalize(), "f") if isinstance(scalar, Decimal) else msgspec.json.encode(scalar).decode()
+
+
 def containing(path: Sequence[str], text: str) -> list[str]:
     """JSON objects, as text, of which metadata has to contain one (`@>`) to have `text` at `path`."""
     found = []

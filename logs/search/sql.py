@@ -29,7 +29,7 @@ from logs.search.tree import (
     TimestampFrom,
 )
 from logs.search.words import Phrase
-from logs.storage.ids import floor_id
+from logs.storage.ids import day_ceiling, day_floor, floor_id
 
 
 class Condition(NamedTuple):
@@ -114,10 +114,17 @@ def select_page(
 def select_page_by_index(columns: Sequence[sql.Composable], node: Node, tenant_id: UUID, *, low: UUID, high: UUID, limit: int, is_ascending: bool) -> Condition:
     """The query of one page within `low <= id < high`, by whatever index finds the matches, which are then sorted.
 
-    OFFSET 0 is a fence: without it the planner may read the whole window in order, in the belief that matches are evenly spread.
+    Two things keep the planner from reading the window entry by entry, which it would often do. OFFSET 0 is a fence: without it the
+    planner expects to find the first matches soon. And the bounds of a part of a day are hidden from it in subqueries: of the newest
+    entries its statistics know nothing, so it would believe that there are hardly any. It sees the day, for the partition.
     """
     necessary = necessary_of(node, tenant_id)
-    where = both(condition_of(node, tenant_id), *([necessary] if necessary else []), Condition(sql.SQL("id >= %s::uuid AND id < %s::uuid"), (low, high)))
+    day = day_floor(low), day_ceiling(high)
+    bounds = [Condition(sql.SQL("id >= %s::uuid AND id < %s::uuid"), (low, high))]
+    if day != (low, high) and day[0] == day_floor(UUID(int=high.int - 1)):
+        hidden = sql.SQL("id >= %s::uuid AND id < %s::uuid AND id >= (SELECT %s::uuid) AND id < (SELECT %s::uuid)")
+        bounds = [Condition(hidden, (*day, low, high))]
+    where = both(condition_of(node, tenant_id), *([necessary] if necessary else []), *bounds)
     text = sql.SQL("SELECT {} FROM (SELECT * FROM auditlog.logs_entry_view WHERE {} OFFSET 0) AS e ORDER BY e.id {} LIMIT {}").format(
         sql.SQL(", ").join(columns), where.text, sql.SQL("ASC" if is_ascending else "DESC"), sql.Literal(limit)
     )

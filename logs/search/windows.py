@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from logs.search.lexemes import lexemes_of
 from logs.search.tree import AddressWithin, All, AnyOf, HasPhrase, MetadataIs, Node, SeverityIs, TextIs, TimestampBefore, TimestampFrom, conjuncts
-from logs.storage.ids import EPOCH, floor_id, microseconds
+from logs.storage.ids import DAY_MS, EPOCH, floor_id, microseconds
 
 LOWEST = uuid.UUID(int=0)
 HIGHEST = uuid.UUID(int=2**128 - 1)
-DAY_MS = 86_400_000
 MAX_MS = 2**48 - 1
 GROWTH = 4
 # The newest so many entries are looked at one by one, before anything is known of how frequent matches are.

@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import msgspec
+
 MAX_TEXT = 131_072
 # Stands between texts that are no neighbours. No text has it but one that means to break a phrase.
 BREAK = "\x01"
@@ -75,6 +77,11 @@ def words_of(text: str) -> set[str]:
     """Whole words and parts of lowered text."""
     whole = _whole(text.replace(BREAK, " "))
     return {word for word in (*whole.split(" "), *whole.translate(_SIGNS_TO_SPACES).split(" ")) if word}
+
+
+def words_in_json(text: str) -> set[str]:
+    """The words that a string has where it stands in JSON."""
+    return words_of(lowered(_JSON_ESCAPE.sub(" ", msgspec.json.encode(text)[1:-1].decode())))
 
 
 def spaced(text: str, *, is_whole: bool) -> str:

@@ -10,9 +10,12 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-# `true`: for this transaction only, so that it works through PgBouncer and can't leak to the next user of a connection. No JIT: over
-# many partitions it takes longer to compile a question than to answer it.
-NAME_TENANT = "SELECT set_config('auditlog.tenant', %s, true), set_config('statement_timeout', %s, true), set_config('jit', 'off', true)"
+# `true`: for this transaction only, so that it works through PgBouncer and can't leak to the next user of a connection. No JIT, no
+# parallel workers: over many partitions it takes longer to compile a question, or to start workers for it, than to answer it.
+NAME_TENANT = """
+SELECT set_config('auditlog.tenant', %s, true), set_config('statement_timeout', %s, true), set_config('jit', 'off', true),
+       set_config('max_parallel_workers_per_gather', '0', true)
+"""
 
 
 def tenant_parameters(tenant_id: uuid.UUID | str, timeout_seconds: float | None = None) -> list[str]:

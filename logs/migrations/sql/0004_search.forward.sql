@@ -42,7 +42,7 @@ END
 $$;
 
 -- The lexemes of an entry: its words and their parts, and by a sign that no word begins with (=) its action, source, severity
--- from WARNING on, and failure; ~ and the name for each field that changed. Each begins with the end of the tenant's id, so
+-- from WARNING on, failure, and whether its text was cut off (long); ~ and the name for each field that changed. Each begins with the end of the tenant's id, so
 -- that a tenant's words have posting lists of their own, whatever others write; that end alone is a lexeme too.
 CREATE FUNCTION auditlog.entry_words(
     tenant_id uuid, severity smallint, outcome smallint, action text, source text, changed_fields text[],
@@ -50,13 +50,15 @@ CREATE FUNCTION auditlog.entry_words(
 ) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 4000 AS $$
 DECLARE
-    words   text := auditlog.whole_words(replace(auditlog.entry_text(user_id, resource_type, resource_id, message, metadata), E'\x01', ' '));
+    content text := auditlog.entry_text(user_id, resource_type, resource_id, message, metadata);
+    words   text := auditlog.whole_words(replace(content, E'\x01', ' '));
     lexemes text[];
 BEGIN
     words := words || ' ' || auditlog.word_parts(words) || ' =' || action || ' =@' || replace(source, ' ', '_')
         || CASE WHEN severity >= 2 THEN ' =' || severity ELSE '' END || CASE WHEN outcome = 2 THEN ' =failure' ELSE '' END
         || CASE WHEN changed_fields IS NULL THEN ''
-                ELSE ' ~' || replace(replace(array_to_string(changed_fields, E'\x01'), ' ', '_'), E'\x01', ' ~') END;
+                ELSE ' ~' || replace(replace(array_to_string(changed_fields, E'\x01'), ' ', '_'), E'\x01', ' ~') END
+        || CASE WHEN octet_length(content) >= 131072 AND length(content) = 131072 THEN ' =long' ELSE '' END;
     lexemes := string_to_array(right(tenant_id::text, 6) || replace(words, ' ', ' ' || right(tenant_id::text, 6)), ' ');
     -- A lexeme has at most 2,046 bytes.
     IF octet_length(words) > 2000 THEN

@@ -34,6 +34,7 @@ from logs.search.tree import (
     TimestampFrom,
 )
 from logs.search.words import Phrase
+from logs.storage.ids import floor_id
 from tests.search_strategies import trees
 
 MOMENT = datetime.datetime(2026, 1, 31, 12, 0, 0, tzinfo=datetime.UTC)
@@ -99,6 +100,10 @@ LEXEMES: list[tuple[Node, str | None]] = [
     (TextIs("user_id", ("a", "/")), None),
     (TextStarts("source", "key:a b"), "'0abcde=@key:a_b':*"),
     (FieldChanged("a b"), "'0abcde~a_b'"),
+    (MetadataIs(("a b",), "x.y"), "((('0abcdea' & '0abcdeb') & ('0abcdex' & '0abcdex.y' & '0abcdey')) | '0abcde=long')"),
+    (MetadataIs(("n",), "1.50"), "(('0abcden' & (('0abcde1' & '0abcde1.50' & '0abcde50') | ('0abcde1' & '0abcde1.5' & '0abcde5'))) | '0abcde=long')"),
+    (MetadataExists(("n", "m")), "(('0abcden' & '0abcdem') | '0abcde=long')"),
+    (MetadataExists(("/",)), None),
     (AnyOf((TextIs("action", ("A",)), TextIs("request_id", ("r",)))), None),
     (AnyOf((TextIs("action", ("A",)), TextIs("action", ("B",)))), "('0abcde=A' | '0abcde=B')"),
     (Not(TextIs("action", ("A",))), None),
@@ -121,12 +126,18 @@ def test_the_index_of_words_is_asked_what_an_answer_has(node: Node, lexemes: str
 
 
 def test_a_window_is_read_by_index_behind_a_fence() -> None:
+    midnight, next_midnight = floor_id(MOMENT.replace(hour=0)), floor_id(MOMENT.replace(hour=0) + datetime.timedelta(days=1))
     found = select_page_by_index(COLUMNS, TextIs("action", ("A",)), TENANT, low=FLOOR, high=ID, limit=51, is_ascending=False)
     assert found.text.as_string(None) == (
-        "SELECT id::text, user_id FROM (SELECT * FROM auditlog.logs_entry_view WHERE "
-        '("action" = %s::text AND words @@ %s::tsquery AND id >= %s::uuid AND id < %s::uuid) OFFSET 0) AS e ORDER BY e.id DESC LIMIT 51'
+        'SELECT id::text, user_id FROM (SELECT * FROM auditlog.logs_entry_view WHERE ("action" = %s::text AND words @@ %s::tsquery AND '
+        "id >= %s::uuid AND id < %s::uuid AND id >= (SELECT %s::uuid) AND id < (SELECT %s::uuid)) OFFSET 0) AS e ORDER BY e.id DESC LIMIT 51"
     )
-    assert found.parameters == ("A", "'0abcde=A'", FLOOR, ID)
+    assert found.parameters == ("A", "'0abcde=A'", midnight, next_midnight, FLOOR, ID)
+    found = select_page_by_index(COLUMNS, OutcomeIs((2,)), TENANT, low=midnight, high=next_midnight, limit=51, is_ascending=True)
+    assert found.parameters == (2, "'0abcde=failure'", midnight, next_midnight)
+    # Of several days nothing is hidden: whole partitions are what statistics are good at.
+    found = select_page_by_index(COLUMNS, OutcomeIs((2,)), TENANT, low=FLOOR, high=UUID(int=next_midnight.int + 1), limit=51, is_ascending=True)
+    assert found.parameters == (2, "'0abcde=failure'", FLOOR, UUID(int=next_midnight.int + 1))
 
 
 @pytest.mark.parametrize("field", get_args(TextField))
