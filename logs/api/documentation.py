@@ -206,9 +206,10 @@ def list_entries_with(page: type) -> dict[str, Any]:
         "operation_id": "entries_list",
         "summary": "Search entries",
         "description": (
-            "Newest first. `q` is the query language (docs/search.md). The range is half-open: `[from, to)`. A parameter given several times means any "
-            "of its values; different parameters all have to hold. `next` and `previous`, also as `Link` headers, lead to the pages beside this one. With `order=position` the entries after "
-            "a position, in the order of their commits: whoever goes on with `next` misses none and gets none twice."
+            "Newest first. `q` is the query language (docs/search.md). The range is half-open: `[from, to)`. A parameter given several times means "
+            "any of its values; different parameters all have to hold. `next` and `previous`, also as `Link` headers, lead to the pages beside this "
+            "one. With `order=position` the entries after a position, in the order of their commits: whoever goes on with `next` misses none and gets "
+            "none twice."
         ),
         "parameters": [
             *filter_parameters(),

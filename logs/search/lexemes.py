@@ -67,20 +67,20 @@ def lexemes_of(node: Node, prefix: str) -> str | None:  # noqa: PLR0911  # one f
             return _lexeme(prefix, "=failure")
         case FieldChanged(name) if "\x01" not in name:
             return _lexeme(prefix, f"~{name.replace(' ', '_')}")
-        case MetadataIs(path, value):
-            values = [_join("&", _all_of(prefix, _words_of_meaning(meaning))) for meaning in metadata.meanings(value)]
-            return _in_metadata(prefix, path, _all_or_none(values))
-        case MetadataStarts(path, _) | MetadataExists(path) | MetadataCompared(path, _, _):
-            return _in_metadata(prefix, path, None)
+        case MetadataIs() | MetadataStarts() | MetadataExists() | MetadataCompared():
+            return _of_metadata(node, prefix)
         case _:
             return None
 
 
-def _in_metadata(prefix: str, path: tuple[str, ...], value: str | None) -> str | None:
+def _of_metadata(node: MetadataIs | MetadataStarts | MetadataExists | MetadataCompared, prefix: str) -> str | None:
     """The keys and the value, unless the entry's text is so long that it was cut off."""
-    known = [_join("&", _all_of(prefix, words_in_json(key))) for key in path]
-    found = _join("&", [query for query in (*known, value) if query is not None])
-    return None if found is None else f"({found} | {_lexeme(prefix, '=long')})"
+    found = [lexeme for key in node.path for lexeme in _all_of(prefix, words_in_json(key))]
+    if isinstance(node, MetadataIs):
+        value = _all_or_none(_join("&", _all_of(prefix, _words_of_meaning(meaning))) for meaning in metadata.meanings(node.value))
+        found += [] if value is None else [value]
+    known = _join("&", found)
+    return None if known is None else f"({known} | {_lexeme(prefix, '=long')})"
 
 
 def _words_of_meaning(meaning: Any) -> set[str]:

@@ -100,7 +100,7 @@ LEXEMES: list[tuple[Node, str | None]] = [
     (TextIs("user_id", ("a", "/")), None),
     (TextStarts("source", "key:a b"), "'0abcde=@key:a_b':*"),
     (FieldChanged("a b"), "'0abcde~a_b'"),
-    (MetadataIs(("a b",), "x.y"), "((('0abcdea' & '0abcdeb') & ('0abcdex' & '0abcdex.y' & '0abcdey')) | '0abcde=long')"),
+    (MetadataIs(("a b",), "x.y"), "(('0abcdea' & '0abcdeb' & ('0abcdex' & '0abcdex.y' & '0abcdey')) | '0abcde=long')"),
     (MetadataIs(("n",), "1.50"), "(('0abcden' & (('0abcde1' & '0abcde1.50' & '0abcde50') | ('0abcde1' & '0abcde1.5' & '0abcde5'))) | '0abcde=long')"),
     (MetadataExists(("n", "m")), "(('0abcden' & '0abcdem') | '0abcde=long')"),
     (MetadataExists(("/",)), None),
