@@ -31,6 +31,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/integrity/tile/<str:level>/<path:path>", "GET"): ((401, N, 404, 404, 404, 404, 404), None),
     ("api/v1/integrity/consistency", "GET"): ((401, N, 422, 422, 422, 422, 422), None),
     ("api/v1/integrity/key", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    ("api/v1/requests/<any:request_id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
     ("api/v1/actions", "GET"): ((401, N, Y, N, Y, Y, Y), None),
     ("api/v1/actions", "POST"): ((401, N, N, N, N, Y, Y), {"name": "REFUND"}),
     ("api/v1/actions/<str:name>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
@@ -107,7 +108,7 @@ def callers(tenant: Tenant) -> dict[str, Api]:
 
 @pytest.fixture(scope="module")
 def entry_id(tenant: Tenant) -> str:
-    id = store(tenant, [{}])[0]
+    id = store(tenant, [{"request_id": "a request"}])[0]
     sequence_all()
     return id
 
@@ -118,6 +119,7 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     statuses, body = TABLE[route, method]
     expected = statuses[KINDS.index(kind)]
     path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0").replace("<int:size>", "99")
+    path = path.replace("<any:request_id>", "a%20request")
     answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
@@ -132,6 +134,9 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "logs/",
         "actions/",
         "api-keys/",
+        "requests/",
+        "requests/x?cursor=",
+        "requests/x?from=",
         "logs?user_id=",
         "logs?cursor=",
         "logs?limit=",

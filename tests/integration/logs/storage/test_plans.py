@@ -26,6 +26,7 @@ from logs.search.output import COLUMNS
 from logs.search.pages import FIND_BY_ID
 from logs.search.positions import SELECT_BATCHES_FROM, SELECT_ENTRIES
 from logs.search.sql import Condition, select_page
+from logs.search.timeline import select_timeline
 from logs.sequencer.rounds import SELECT_WAITING
 from logs.storage.columns import SELECT_STORED
 from logs.storage.connecting import connect
@@ -186,6 +187,21 @@ def test_few_entries_are_found_by_their_own_index(filled: Filled) -> None:
         plan = explain(filled.tenant, page(days + query))
         assert {partition_of(day) for day in range(DAYS)} <= plan.read
         assert plan.indexes == {index}
+
+
+def test_a_timeline_is_read_in_order_by_the_index_of_its_request(filled: Filled) -> None:
+    between = f"from={START:%Y-%m-%dT%H:%M:%SZ}&to={START + DAYS * DAY:%Y-%m-%dT%H:%M:%SZ}&"
+    tree = filters_of(QueryDict(between + "request_id=request-2-8")).tree()
+    plan = explain(filled.tenant, select_timeline(COLUMNS, tree, None, 1001))
+    assert {partition_of(day) for day in range(DAYS)} <= plan.read
+    assert plan.indexes == {"logs_entry_request"}
+    assert not plan.has_sort
+    # A further page leaves alone what is older; a range, what is outside of it.
+    plan = explain(filled.tenant, select_timeline(COLUMNS, tree, UUID(filled.ids[2][24]), 1001))
+    assert plan.mentioned == {partition_of(day) for day in (2, 3, 4)}
+    assert plan.indexes == {"logs_entry_request"}
+    plan = explain(filled.tenant, page(f"from={START + 2 * DAY:%Y-%m-%dT%H:%M:%SZ}&to={START + 3 * DAY:%Y-%m-%dT%H:%M:%SZ}&request_id=request-2-8"))
+    assert plan.mentioned == {partition_of(2)}
 
 
 def test_a_range_of_time_leaves_other_partitions_out_of_the_plan(filled: Filled) -> None:
