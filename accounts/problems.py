@@ -236,7 +236,11 @@ def _text(detail: Any) -> str:
 def _faults(detail: Any, pointer: str) -> list[Fault]:
     """Django REST framework's nested error details as a flat list."""
     if isinstance(detail, dict):
-        return [fault for key, value in detail.items() for fault in _faults(value, pointer if key == "non_field_errors" else f"{pointer}/{key}")]
+        return [
+            fault
+            for key, value in detail.items()
+            for fault in _faults(value, pointer if key == "non_field_errors" else f"{pointer}/{escape_pointer(str(key))}")
+        ]
     if isinstance(detail, list):
         found = []
         for index, value in enumerate(detail):

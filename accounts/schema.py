@@ -46,6 +46,7 @@ def problem_response(status: int, code: str, title: str, detail: str, **members:
 
 
 UNAUTHENTICATED = problem_response(401, "not_authenticated", "Who are you?", "Send an API key or an access token: Authorization: Bearer ...")
+BAD_REQUEST = problem_response(400, "bad_request", "The request is not right", "The body is not JSON: JSON is malformed: expected '}' (byte 17)")
 NOT_ALLOWED = problem_response(403, "not_allowed", "You may not do this", "This needs the role Admin.")
 NOT_FOUND = problem_response(404, "not_found", "There is nothing here", "There is nothing at this address, or nothing that you may see.")
 UNAVAILABLE = problem_response(503, "unavailable", "Not available at the moment", "The database does not answer. Nothing was stored.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,12 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/integrity/consistency", "GET"): ((401, N, 422, 422, 422, 422, 422), None),
     ("api/v1/integrity/key", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
     ("api/v1/requests/<any:request_id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/saved-searches", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    ("api/v1/saved-searches", "POST"): ((401, N, N, Y, Y, Y, Y), {"name": "new", "query": {}}),
+    ("api/v1/saved-searches/<int:id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/saved-searches/<int:id>", "PATCH"): ((401, N, N, N, N, Y, 404), {"description": "x"}),
+    ("api/v1/saved-searches/<int:id>/entries", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/saved-searches/<int:id>", "DELETE"): ((401, N, N, N, N, Y, 404), None),
     ("api/v1/actions", "GET"): ((401, N, Y, N, Y, Y, Y), None),
     ("api/v1/actions", "POST"): ((401, N, N, N, N, Y, Y), {"name": "REFUND"}),
     ("api/v1/actions/<str:name>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
@@ -113,13 +120,26 @@ def entry_id(tenant: Tenant) -> str:
     return id
 
 
+@pytest.fixture(scope="module")
+def owner(tenant: Tenant) -> Api:
+    return Api(new_token(tenant, Role.AUDITOR))
+
+
+def shared_search(owner: Api) -> str:
+    """The id of a search that another member shares."""
+    body = {"name": uuid.uuid4().hex, "query": {"user_id": ["alice"]}, "is_shared": True}
+    return str(owner.post("/api/v1/saved-searches", body).json()["id"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("route", "method"), list(TABLE))
-def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry_id: str, route: str, method: str, kind: str) -> None:
+def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry_id: str, owner: Api, route: str, method: str, kind: str) -> None:
     statuses, body = TABLE[route, method]
     expected = statuses[KINDS.index(kind)]
     path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0").replace("<int:size>", "99")
     path = path.replace("<any:request_id>", "a%20request")
+    if "<int:id>" in path:
+        path = path.replace("<int:id>", shared_search(owner))
     answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
@@ -137,6 +157,9 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "requests/",
         "requests/x?cursor=",
         "requests/x?from=",
+        "saved-searches/",
+        "saved-searches?before=",
+        "saved-searches/1/entries?cursor=",
         "logs?user_id=",
         "logs?cursor=",
         "logs?limit=",
