@@ -219,6 +219,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
         kind = _CODES_BY_STATUS.get(error.status_code, Refused)
         wait_seconds = getattr(error, "wait", None)
         headers = {"Retry-After": str(int(wait_seconds))} if wait_seconds else {}
+        if isinstance(error, exceptions.MethodNotAllowed):
+            # RFC 9110 §15.5.6 wants it with every 405.
+            headers["Allow"] = ", ".join(context["view"].allowed_methods)
         return kind(_text(error.detail), headers=headers).response()
     if isinstance(error, OperationalError | InterfaceError):
         # Also psycopg's PoolTimeout and a statement that ran into its time limit.

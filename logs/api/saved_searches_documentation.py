@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from accounts.schema import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, problem_response
-from logs.api.documentation import INVALID_QUERY, STORED, TENANT, WRONG_TYPE
+from accounts.schema import NOT_FOUND, problem_response
+from logs.api.documentation import CURSOR, INVALID_QUERY, STORED, TENANT
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _QUERY = {"severity_min": ["ERROR"], "resource_type": ["invoice", "account"]}
@@ -40,7 +40,6 @@ _LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 
 _IF_MATCH = OpenApiParameter(
     "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="The `ETag` of the answer that you go by: 412 if it has changed."
 )
-_BODY: dict[Any, Any] = {400: BAD_REQUEST, 415: WRONG_TYPE, 422: INVALID_SEARCH, 503: UNAVAILABLE}
 
 
 def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
@@ -53,7 +52,7 @@ def list_searches_with(page: type) -> dict[str, Any]:
         "summary": "List saved searches",
         "description": "Your own and those that are shared in the tenant, newest first.",
         "parameters": [_LIMIT, OpenApiParameter("before", {"type": "integer", "minimum": 0}, description="From `next` of an answer."), TENANT],
-        "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY, 503: UNAVAILABLE},
+        "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
         "examples": [_shown("a page", {"results": [_SAVED], "next": None})],
     }
 
@@ -65,7 +64,7 @@ def save_search_with(given: type, output: type) -> dict[str, Any]:
         "description": "For persons, at most 200 each; an API key has none. The question is checked as search checks it.",
         "parameters": [TENANT],
         "request": given,
-        "responses": {201: OpenApiResponse(output, description="Saved. `Location` is its address, `ETag` its version."), **_BODY},
+        "responses": {201: OpenApiResponse(output, description="Saved. `Location` is its address, `ETag` its version."), 422: INVALID_SEARCH},
         "examples": [
             OpenApiExample("a search", value={"name": "Failures in billing", "query": _QUERY, "is_shared": True}, request_only=True),
             _shown("saved", _SAVED, "201"),
@@ -78,7 +77,7 @@ def get_search_with(output: type) -> dict[str, Any]:
         "operation_id": "saved_searches_get",
         "summary": "Read a saved search",
         "parameters": [_ID, TENANT],
-        "responses": {200: OpenApiResponse(output, description="The search; `ETag` is its version."), 404: NOT_FOUND, 503: UNAVAILABLE},
+        "responses": {200: OpenApiResponse(output, description="The search; `ETag` is its version."), 404: NOT_FOUND},
         "examples": [_shown("a search", _SAVED)],
     }
 
@@ -90,7 +89,7 @@ def change_search_with(given: type, output: type) -> dict[str, Any]:
         "description": "For its owner; Admins may change what is shared.",
         "parameters": [_ID, _IF_MATCH, TENANT],
         "request": given,
-        "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, **_BODY},
+        "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_SEARCH},
         "examples": [OpenApiExample("share it", value={"is_shared": True}, request_only=True), _shown("changed", _SAVED)],
     }
 
@@ -100,7 +99,7 @@ delete_search: dict[str, Any] = {
     "summary": "Delete a saved search",
     "description": "For its owner; Admins may delete what is shared.",
     "parameters": [_ID, _IF_MATCH, TENANT],
-    "responses": {204: None, 404: NOT_FOUND, 412: CHANGED, 503: UNAVAILABLE},
+    "responses": {204: None, 404: NOT_FOUND, 412: CHANGED},
 }
 
 
@@ -109,7 +108,7 @@ def run_search_with(page: type) -> dict[str, Any]:
         "operation_id": "saved_searches_run",
         "summary": "Run a saved search",
         "description": "Gives what you may see of it, whoever saved it.",
-        "parameters": [_ID, _LIMIT, OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of an answer."), TENANT],
-        "responses": {200: OpenApiResponse(page, description="One page."), 404: NOT_FOUND, 422: INVALID_QUERY, 503: UNAVAILABLE},
+        "parameters": [_ID, _LIMIT, OpenApiParameter("cursor", CURSOR, description="From `next` or `previous` of an answer."), TENANT],
+        "responses": {200: OpenApiResponse(page, description="One page."), 404: NOT_FOUND, 422: INVALID_QUERY},
         "examples": [_shown("a page", {"results": [STORED], "next": "/api/v1/saved-searches/7/entries?cursor=AAGaKzxN...", "previous": None})],
     }

@@ -6,15 +6,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import NotFound
-from accounts.schema import NOT_FOUND, UNAVAILABLE
+from accounts.schema import NOT_FOUND
 from logs.api.answers import json_response
-from logs.api.documentation import INVALID_QUERY, STORED, TENANT, filter_parameters
+from logs.api.documentation import CURSOR, INVALID_QUERY, STORED, TENANT, filter_parameters
 from logs.api.views import LeanView
 from logs.search.pages import MAX_LIMIT
 from logs.search.timeline import Timeline, find_timeline, timeline_question_of
@@ -54,13 +53,15 @@ _documentation: dict[str, Any] = {
         "An id that is `.` or `..` alone can't be written in a path: search for it by `request_id`."
     ),
     "parameters": [
-        OpenApiParameter("request_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The `request_id` of the entries."),
+        OpenApiParameter(
+            "request_id", {"type": "string", "minLength": 1, "maxLength": 256}, OpenApiParameter.PATH, description="The `request_id` of the entries."
+        ),
         *(parameter for parameter in filter_parameters() if parameter.name in ("from", "to")),
         OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": MAX_LIMIT}),
-        OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` of an answer."),
+        OpenApiParameter("cursor", CURSOR, description="From `next` of an answer."),
         TENANT,
     ],
-    "responses": {200: OpenApiResponse(Timeline, description="One page of the timeline."), 404: NOT_FOUND, 422: INVALID_QUERY, 503: UNAVAILABLE},
+    "responses": {200: OpenApiResponse(Timeline, description="One page of the timeline."), 404: NOT_FOUND, 422: INVALID_QUERY},
     "examples": [
         OpenApiExample(
             "a timeline",

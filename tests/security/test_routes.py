@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Role, Tenant
 from logs.storage import partitions
-from tests.api import Api, entry
+from tests.api import Api, assert_refused, entry
 from tests.sequencing import sequence_all
 from tests.storing import new_key, new_tenant, new_token, store
 
@@ -65,6 +66,8 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     # Nobody's, for no principal is a scraper: it has a token of its own (tests/integration/auditlog_project/test_metrics.py).
     ("metrics", "GET"): ((404,) * 7, None),
 }
+# Pages of drf-spectacular's.
+GENERATED = {"api/v1/schema", "api/v1/docs", "api/v1/redoc"}
 # Not of the API: Django's admin looks after itself (tests/integration/accounts), the home page leads to the documentation.
 ELSEWHERE = {"", "admin/"}
 
@@ -145,6 +148,16 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     if answer.status_code in (401, 403, 404):
         assert entry_id not in answer.content.decode().replace(path, "").replace(f"no entry {entry_id}", "")
         assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("route", sorted({route for route, _ in TABLE if route.startswith("api/") and route not in GENERATED}))
+def test_other_methods_are_refused_with_those_that_there_are(callers: dict[str, Api], entry_id: str, route: str) -> None:
+    known = {method for other, method in TABLE if other == route}
+    path = "/" + re.sub("<int:.*?>", "0", re.sub("<(?:str|path|any):.*?>", "x", route))
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"} - known:
+        answer = callers["admin"].send(method, path)
+        assert_refused(answer, 405, "method_not_allowed")
+        assert set(answer["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == known
 
 
 @pytest.mark.parametrize("text", ["%00", "%ff", "%ed%a0%80", "%0d%0aX:%201", "a" * 5000, "..%2f..%2f", "%F0%9F%98%80", "{}", "-1", "9" * 60])

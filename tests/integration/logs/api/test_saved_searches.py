@@ -243,6 +243,20 @@ def test_change_of_what_has_changed_is_refused(alice: Api) -> None:
     assert_refused(alice.get(path), 404, "not_found")
 
 
+def test_of_two_changes_at_once_one_is_refused(alice: Api) -> None:
+    path = save(alice)
+    etag = alice.get(path)["ETag"]
+
+    def change(number: int) -> int:
+        status = alice.send("PATCH", path, {"description": str(number)}, If_Match=etag).status_code
+        connection.close()
+        return status
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(change, range(4))) == [200, 412, 412, 412]
+    assert alice.get(path)["ETag"] != etag
+
+
 def test_change_of_nothing_is_no_change(alice: Api) -> None:
     path = save(alice)
     before = alice.get(path)
