@@ -41,7 +41,11 @@ _BEGINNING = uuid.UUID(int=0)
 _SEEN = ("timestamp", "user_id", "action", "resource_type", "resource_id", "severity", "outcome", "source")
 _SEEN_COLUMNS = [sql.SQL(as_text(name)) for name in _SEEN]
 _MILLISECOND = datetime.timedelta(milliseconds=1)
+# From least to worst.
 _SEVERITIES: list[Any] = list(Severity.labels)
+# By their numbers as text, for that is how the columns come.
+_SEVERITY_NAMES: dict[str, Any] = {str(choice.value): str(choice.label) for choice in Severity}
+_OUTCOME_NAMES: dict[str, Any] = {str(choice.value): str(choice.label) for choice in Outcome}
 
 
 class TimelineEntry(EntryOutput, kw_only=True):
@@ -193,9 +197,7 @@ def _summary_of_all(database: Any, tree: All) -> RequestSummary | None:
 
 def _seen(row: Sequence[Any]) -> SeenRow:
     timestamp, user_id, action, resource_type, resource_id, severity, outcome, source = row
-    severity_name: Any = Severity(int(severity)).label
-    outcome_name: Any = Outcome(int(outcome)).label
-    return SeenRow(timestamp, user_id, action, resource_type, resource_id, severity_name, outcome_name, source)
+    return SeenRow(timestamp, user_id, action, resource_type, resource_id, _SEVERITY_NAMES[severity], _OUTCOME_NAMES[outcome], source)
 
 
 def summarise(entries: Sequence[Seen]) -> RequestSummary | None:
