@@ -2,6 +2,18 @@
 
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
+from logs.models.saved_search import SavedSearch
 from logs.models.verification import VerificationResult, VerificationRun
 
-__all__ = ["ActionDefinition", "ActionSchema", "CatalogueMode", "Entry", "LogSettings", "Outcome", "Severity", "VerificationResult", "VerificationRun"]
+__all__ = [
+    "ActionDefinition",
+    "ActionSchema",
+    "CatalogueMode",
+    "Entry",
+    "LogSettings",
+    "Outcome",
+    "SavedSearch",
+    "Severity",
+    "VerificationResult",
+    "VerificationRun",
+]
