@@ -63,6 +63,10 @@ AUDITLOG_WEB_WORKERS = env.integer(
 AUDITLOG_HTTP_THREADS = env.integer("AUDITLOG_HTTP_THREADS", 4, "Threads that run requests, in each web process.", least=1)
 AUDITLOG_DATABASE_POOL_SIZE = env.integer("AUDITLOG_DATABASE_POOL_SIZE", 10, "Most pooled database connections of one process.", least=2)
 AUDITLOG_DATABASE_TIMEOUT_SECONDS = env.seconds("AUDITLOG_DATABASE_TIMEOUT_SECONDS", 10, "Longest that one statement may run.")
+AUDITLOG_STATS_TIMEOUT_SECONDS = env.seconds("AUDITLOG_STATS_TIMEOUT_SECONDS", 3, "Longest that one statement of statistics may run; beyond it 422.")
+AUDITLOG_STATS_CACHE_SECONDS = env.integer(
+    "AUDITLOG_STATS_CACHE_SECONDS", 60, "Longest that an answer of statistics is kept in Redis. A new entry makes a new answer at once.", least=1, most=3600
+)
 
 # -- entries -------------------------------------------------------------------------------------------------------
 AUDITLOG_ENGINE = env.choice("AUDITLOG_ENGINE", ("native",), "native", "How partitions are made and dropped.")

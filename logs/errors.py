@@ -7,7 +7,8 @@ Refused
 ├── InvalidEntries         422  one or more entries are wrong; nothing was stored
 ├── IdempotencyConflict    422  the key was used for other content
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
-└── InvalidQuery           422  a filter, limit or cursor is wrong
+├── InvalidQuery           422  a filter, limit or cursor is wrong
+└── TooExpensive           422  the question would read too much
 Unavailable
 ├── WriterOverloaded       503  the queue is full; nothing was stored
 └── CommitFailed           503  `outcome` says whether the entries may have been stored
@@ -68,6 +69,16 @@ class NotSequenced(Refused):
 class InvalidQuery(Invalid):
     code = "invalid_query"
     title = "The question is not right"
+
+
+class TooExpensive(Invalid):
+    """The question is right, and answering it took longer than it may."""
+
+    code = "too_expensive"
+    title = "The question is too expensive"
+
+    def __init__(self, advice: str = "Narrow the time (`from`, `to`), or leave a filter out.") -> None:
+        super().__init__([], f"Answering this would read too many entries. {advice}")
 
 
 class WriterOverloaded(Unavailable):

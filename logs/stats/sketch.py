@@ -30,8 +30,7 @@ def sketch_of(texts: Iterable[str]) -> bytes:
         place = hashed >> _RANK_BITS
         # Where the first 1 stands in the bits that are left, from 1; 53 if there is none.
         rank = _RANK_BITS + 1 - (hashed & ((1 << _RANK_BITS) - 1)).bit_length()
-        if rank > registers[place]:
-            registers[place] = rank
+        registers[place] = max(registers[place], rank)
     return bytes(registers)
 
 

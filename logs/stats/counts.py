@@ -1,0 +1,139 @@
+"""Reading counts of kinds: from the roll-ups with the live edge, or from the entries themselves.
+
+Everything here needs a cursor of `storage.reading.tenant_snapshot`: roll-ups, waiting batches and entries are then of one moment,
+and an entry is in exactly one of the first two.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from psycopg import sql
+
+from logs.search.sql import Condition, condition_of
+from logs.search.tree import All, TimestampBefore, TimestampFrom
+from logs.stats.levels import LEVELS
+from logs.stats.periods import Cover, Period, Run, Unit
+from logs.storage.ids import EPOCH
+
+# Plan: the key, one row.
+SELECT_MARKS = "SELECT hours_before, days_before, blocks_before FROM auditlog.logs_compaction_view"
+# Plan: a range of the key.
+_KINDS_OF_RUN = """
+SELECT begins_at, action, severity, outcome, resource_type, source, entry_count
+FROM auditlog.logs_rollup_view WHERE level = %s AND begins_at >= %s AND begins_at < %s
+"""
+# The live edge: what has no position yet. Plan: logs_batch_waiting.
+_KINDS_WAITING = """
+SELECT * FROM (
+    SELECT ((kind->>0) || ':00:00Z')::timestamptz AS begins_at, kind->>1, (kind->>2)::smallint, (kind->>3)::smallint, kind->>4, kind->>5, (kind->>6)::bigint
+    FROM auditlog.logs_batch_view AS b CROSS JOIN LATERAL jsonb_array_elements(b.kinds::jsonb) AS kind WHERE b.first_position IS NULL
+) AS waiting WHERE begins_at >= %s AND begins_at < %s
+"""
+_SELECT_KINDS = """
+SELECT action, severity, outcome, resource_type, source, sum(entry_count)::bigint
+FROM ({counted}) AS c (begins_at, action, severity, outcome, resource_type, source, entry_count) WHERE {condition}
+GROUP BY action, severity, outcome, resource_type, source
+"""
+_SELECT_SERIES = """
+SELECT date_trunc({unit}, begins_at, 'UTC'), severity, outcome, sum(entry_count)::bigint
+FROM ({counted}) AS c (begins_at, action, severity, outcome, resource_type, source, entry_count) WHERE {condition} GROUP BY 1, 2, 3
+"""
+# One scan of the entries, three times grouped. Parts: 0 buckets, 1 kinds, 2 users (the busiest), 3 how many users.
+_SELECT_ROWS = """
+WITH matched AS MATERIALIZED (
+    SELECT date_trunc({unit}, "timestamp", 'UTC') AS bucket, action, severity, outcome, resource_type, source, user_id
+    FROM auditlog.logs_entry_view AS e WHERE {condition} {newest}
+)
+SELECT 0, bucket, NULL, severity, outcome, NULL, NULL, NULL, count(*) FROM matched GROUP BY bucket, severity, outcome
+UNION ALL
+SELECT 1, NULL, action, severity, outcome, resource_type, source, NULL, count(*) FROM matched GROUP BY action, severity, outcome, resource_type, source
+UNION ALL
+(SELECT 2, NULL, NULL, NULL, NULL, NULL, NULL, user_id, count(*) FROM matched GROUP BY user_id ORDER BY count(*) DESC, user_id COLLATE "C" LIMIT {users})
+UNION ALL
+SELECT 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(DISTINCT user_id) FROM matched
+"""
+
+
+class KindKey(NamedTuple):
+    """What the roll-ups tell apart, without the hour."""
+
+    action: str
+    severity: int
+    outcome: int
+    resource_type: str
+    source: str
+
+
+class Place(NamedTuple):
+    """Of a series: where the bucket's unit begins, and what errors are told by."""
+
+    begins_at: datetime.datetime
+    severity: int
+    outcome: int
+
+
+@dataclass
+class Rows:
+    """Entries counted one by one. `users` has the busiest ones only if a limit was given; `user_count` is of all."""
+
+    series: Counter[Place] = field(default_factory=Counter)
+    kinds: Counter[KindKey] = field(default_factory=Counter)
+    users: Counter[str] = field(default_factory=Counter)
+    user_count: int = 0
+
+
+def read_marks(cursor: Any) -> Sequence[datetime.datetime]:
+    """For each level: what begins before is compacted."""
+    cursor.execute(SELECT_MARKS)
+    return cursor.fetchone() or (EPOCH,) * len(LEVELS)
+
+
+def read_kinds(cursor: Any, cover: Cover, tree: All) -> Counter[KindKey]:
+    """The kinds in the runs of a cover that `tree` (of kinds alone) leaves."""
+    counted, condition = union_of(_KINDS_OF_RUN, _KINDS_WAITING, cover.runs, cover.runs), condition_of(tree)
+    cursor.execute(sql.SQL(_SELECT_KINDS).format(counted=counted.text, condition=condition.text), (*counted.parameters, *condition.parameters))
+    return Counter({KindKey(*row[:-1]): row[-1] for row in cursor.fetchall()})
+
+
+def read_series(cursor: Any, cover: Cover, tree: All, unit: Unit) -> Counter[Place]:
+    """The same by bucket. The cover's spans lie in one bucket each."""
+    counted, condition = union_of(_KINDS_OF_RUN, _KINDS_WAITING, cover.runs, cover.runs), condition_of(tree)
+    statement = sql.SQL(_SELECT_SERIES).format(unit=sql.Literal(str(unit)), counted=counted.text, condition=condition.text)
+    cursor.execute(statement, (*counted.parameters, *condition.parameters))
+    return Counter({Place(*row[:-1]): row[-1] for row in cursor.fetchall()})
+
+
+def read_rows(cursor: Any, period: Period, tree: All, unit: Unit, *, users: int | None = None, newest: int | None = None) -> Rows:
+    """The entries of a period that `tree` leaves, counted; with `newest` at most so many, the newest ones."""
+    condition = condition_of(All((*tree.nodes, TimestampFrom(period.begins_at), TimestampBefore(period.ends_at))))
+    statement = sql.SQL(_SELECT_ROWS).format(
+        unit=sql.Literal(str(unit)),
+        condition=condition.text,
+        newest=sql.SQL("" if newest is None else "ORDER BY e.id DESC LIMIT {}").format(sql.Literal(newest)),
+        users=sql.Literal(users),
+    )
+    cursor.execute(statement, condition.parameters)
+    found = Rows()
+    for part, bucket, action, severity, outcome, resource_type, source, user_id, count in cursor.fetchall():
+        match part:
+            case 0:
+                found.series[Place(bucket, severity, outcome)] = count
+            case 1:
+                found.kinds[KindKey(action, severity, outcome, resource_type, source)] = count
+            case 2:
+                found.users[user_id] = count
+            case _:
+                found.user_count = count
+    return found
+
+
+def union_of(of_run: str, waiting: str, runs: Sequence[Run], time: Sequence[Run]) -> Condition:
+    """`of_run` for each of `runs`, and `waiting` for the time of the runs `time`, which follow each other without a gap."""
+    text = sql.SQL(" UNION ALL ").join([sql.SQL(of_run)] * len(runs) + [sql.SQL(waiting)])
+    bounds = [bound for run in runs for bound in (run.level, run.begins_at, run.ends_at)]
+    return Condition(text, (*bounds, time[0].begins_at if time else EPOCH, time[-1].ends_at if time else EPOCH))
