@@ -3,7 +3,7 @@
 Invariants:
 - A step is one transaction that holds the tenant's head row: it writes a span and moves the mark of its level past it. Killed
   at any moment, the next step begins where the last committed one ended.
-- A span is made of the level below once that is whole: a day's hours have their sketches, a block's days are compacted.
+- A span is made of the level below once that is whole: a day's hours are over, a block's days are compacted.
 - What comes in late is `counting`'s to add, at every level whose mark is past it.
 """
 
@@ -16,9 +16,9 @@ from typing import Any
 
 import psycopg
 
-from logs.sequencer.counting import SELECT_MARKS, Marks, write_sketches
+from logs.sequencer.counting import ADD_USERS, SELECT_MARKS, Marks, columns_of, write_seen
 from logs.stats.levels import BLOCK, DAY, HOUR, LEVELS, SPAN, floor
-from logs.stats.sketch import merge, sketch_of
+from logs.stats.seen import Seen, sum_of
 
 # What is over for less is left alone: most of what is late comes within minutes, and then costs nothing extra.
 GRACE = datetime.timedelta(minutes=5)
@@ -36,19 +36,20 @@ LOCK_HEAD = "SELECT FROM auditlog.logs_head WHERE tenant_id = %s FOR UPDATE"
 NEXT_SPAN = """
 SELECT begins_at FROM auditlog.logs_rollup WHERE tenant_id = %s AND level = %s AND begins_at >= %s AND begins_at < %s ORDER BY begins_at LIMIT 1
 """
-USERS_OF_HOUR = "SELECT user_id FROM auditlog.logs_rollup_user WHERE tenant_id = %s AND level = 0 AND begins_at = %s"
-SKETCHES_OF = "SELECT registers FROM auditlog.logs_rollup_sketch WHERE tenant_id = %s AND level = %s AND begins_at >= %s AND begins_at < %s"
+# Who was seen in the hour moves from many rows into one.
+TAKE_USERS_OF_HOUR = "DELETE FROM auditlog.logs_rollup_user WHERE tenant_id = %s AND level = 0 AND begins_at = %s RETURNING user_id, entry_count"
+SEEN_IN = "SELECT registers, users FROM auditlog.logs_rollup_seen WHERE tenant_id = %s AND level = %s AND begins_at >= %s AND begins_at < %s"
 COMPACT_KINDS = """
 INSERT INTO auditlog.logs_rollup (tenant_id, level, begins_at, action, severity, outcome, resource_type, source, entry_count)
 SELECT tenant_id, level + 1, %(begins_at)s, action, severity, outcome, resource_type, source, sum(entry_count)
 FROM auditlog.logs_rollup WHERE tenant_id = %(tenant)s AND level = %(below)s AND begins_at >= %(begins_at)s AND begins_at < %(ends_at)s
 GROUP BY tenant_id, level, action, severity, outcome, resource_type, source
 """
-COMPACT_USERS = """
-INSERT INTO auditlog.logs_rollup_user (tenant_id, level, begins_at, user_id, entry_count)
-SELECT tenant_id, level + 1, %(begins_at)s, user_id, sum(entry_count)
-FROM auditlog.logs_rollup_user WHERE tenant_id = %(tenant)s AND level = %(below)s AND begins_at >= %(begins_at)s AND begins_at < %(ends_at)s
-GROUP BY tenant_id, level, user_id
+COMPACT_TOTALS = """
+INSERT INTO auditlog.logs_rollup_total (tenant_id, level, begins_at, severity, outcome, entry_count)
+SELECT tenant_id, level + 1, %(begins_at)s, severity, outcome, sum(entry_count)
+FROM auditlog.logs_rollup_total WHERE tenant_id = %(tenant)s AND level = %(below)s AND begins_at >= %(begins_at)s AND begins_at < %(ends_at)s
+GROUP BY tenant_id, level, severity, outcome
 """
 
 
@@ -96,13 +97,22 @@ class Compacting:
             begins_at = floor(row[0], level)
             limit = begins_at + SPAN[level]
             if level == HOUR:
-                cursor.execute(USERS_OF_HOUR, [tenant_id, begins_at])
-                sketch = sketch_of(user_id for (user_id,) in cursor)
+                cursor.execute(TAKE_USERS_OF_HOUR, [tenant_id, begins_at])
+                seen = Seen.of(dict(cursor.fetchall()))
             else:
-                span = {"tenant": tenant_id, "below": below, "begins_at": begins_at, "ends_at": limit}
-                cursor.execute(COMPACT_KINDS, span)
-                cursor.execute(COMPACT_USERS, span)
-                cursor.execute(SKETCHES_OF, [tenant_id, below, begins_at, limit])
-                sketch = merge(bytes(registers) for (registers,) in cursor)
-            write_sketches(cursor, tenant_id, {(level, begins_at): sketch})
+                seen = self._compact(cursor, tenant_id, level, begins_at)
+            write_seen(cursor, tenant_id, {(level, begins_at): seen})
         cursor.execute(f"UPDATE auditlog.logs_compaction SET {_MARK[level]} = %s WHERE tenant_id = %s", [limit, tenant_id])  # noqa: S608  # one of three names
+
+    @staticmethod
+    def _compact(cursor: Any, tenant_id: uuid.UUID, level: int, begins_at: datetime.datetime) -> Seen:
+        """Write the span's counts, from the level below. Answers who was seen in it."""
+        below, ends_at = level - 1, begins_at + SPAN[level]
+        span = {"tenant": tenant_id, "below": below, "begins_at": begins_at, "ends_at": ends_at}
+        cursor.execute(COMPACT_KINDS, span)
+        cursor.execute(COMPACT_TOTALS, span)
+        cursor.execute(SEEN_IN, [tenant_id, below, begins_at, ends_at])
+        parts = [Seen(bytes(registers), users) for registers, users in cursor.fetchall()]
+        by_user = sum_of(part.users for part in parts)
+        cursor.execute(ADD_USERS, [tenant_id, *columns_of({(level, begins_at, user_id): count for user_id, count in by_user.items()})])
+        return Seen.together(parts, level)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from psycopg import sql
 
 from logs.search.sql import Condition, condition_of
-from logs.search.tree import All, TimestampBefore, TimestampFrom
+from logs.search.tree import All, OutcomeIs, SeverityIs, TimestampBefore, TimestampFrom
 from logs.stats.levels import LEVELS
 from logs.stats.periods import Cover, Period, Run, Unit
 from logs.storage.ids import EPOCH
@@ -39,9 +39,23 @@ SELECT action, severity, outcome, resource_type, source, sum(entry_count)::bigin
 FROM ({counted}) AS c (begins_at, action, severity, outcome, resource_type, source, entry_count) WHERE {condition}
 GROUP BY action, severity, outcome, resource_type, source
 """
+_TOTALS_OF_RUN = """
+SELECT begins_at, severity, outcome, entry_count FROM auditlog.logs_rollup_total_view WHERE level = %s AND begins_at >= %s AND begins_at < %s
+"""
+_TOTALS_WAITING = """
+SELECT * FROM (
+    SELECT ((kind->>0) || ':00:00Z')::timestamptz AS begins_at, (kind->>2)::smallint, (kind->>3)::smallint, (kind->>6)::bigint
+    FROM auditlog.logs_batch_view AS b CROSS JOIN LATERAL jsonb_array_elements(b.kinds::jsonb) AS kind WHERE b.first_position IS NULL
+) AS waiting WHERE begins_at >= %s AND begins_at < %s
+"""
+_KIND_COLUMNS = sql.SQL("begins_at, action, severity, outcome, resource_type, source, entry_count")
+_TOTAL_COLUMNS = sql.SQL("begins_at, severity, outcome, entry_count")
+_SELECT_TOTALS = """
+SELECT severity, outcome, sum(entry_count)::bigint FROM ({counted}) AS c ({columns}) WHERE {condition} GROUP BY severity, outcome
+"""
 _SELECT_SERIES = """
 SELECT date_trunc({unit}, begins_at, 'UTC'), severity, outcome, sum(entry_count)::bigint
-FROM ({counted}) AS c (begins_at, action, severity, outcome, resource_type, source, entry_count) WHERE {condition} GROUP BY 1, 2, 3
+FROM ({counted}) AS c ({columns}) WHERE {condition} GROUP BY 1, 2, 3
 """
 # One scan of the entries, three times grouped. Parts: 0 buckets, 1 kinds, 2 users (the busiest), 3 how many users.
 _SELECT_ROWS = """
@@ -67,6 +81,13 @@ class KindKey(NamedTuple):
     outcome: int
     resource_type: str
     source: str
+
+
+class Result(NamedTuple):
+    """What errors and failures are told by."""
+
+    severity: int
+    outcome: int
 
 
 class Place(NamedTuple):
@@ -101,11 +122,28 @@ def read_kinds(cursor: Any, cover: Cover, tree: All) -> Counter[KindKey]:
 
 
 def read_series(cursor: Any, cover: Cover, tree: All, unit: Unit) -> Counter[Place]:
-    """The same by bucket. The cover's spans lie in one bucket each."""
-    counted, condition = union_of(_KINDS_OF_RUN, _KINDS_WAITING, cover.runs, cover.runs), condition_of(tree)
-    statement = sql.SQL(_SELECT_SERIES).format(unit=sql.Literal(str(unit)), counted=counted.text, condition=condition.text)
+    """The same by bucket, severity and outcome. The cover's spans lie in one bucket each."""
+    counted, columns = _narrowest(cover, tree)
+    condition = condition_of(tree)
+    statement = sql.SQL(_SELECT_SERIES).format(unit=sql.Literal(str(unit)), counted=counted.text, columns=columns, condition=condition.text)
     cursor.execute(statement, (*counted.parameters, *condition.parameters))
     return Counter({Place(*row[:-1]): row[-1] for row in cursor.fetchall()})
+
+
+def read_totals(cursor: Any, cover: Cover, tree: All) -> Counter[Result]:
+    """The same by severity and outcome alone."""
+    counted, columns = _narrowest(cover, tree)
+    condition = condition_of(tree)
+    statement = sql.SQL(_SELECT_TOTALS).format(counted=counted.text, columns=columns, condition=condition.text)
+    cursor.execute(statement, (*counted.parameters, *condition.parameters))
+    return Counter({Result(*row[:-1]): row[-1] for row in cursor.fetchall()})
+
+
+def _narrowest(cover: Cover, tree: All) -> tuple[Condition, sql.SQL]:
+    """The counts in the runs of a cover with the fewest rows that know the filters, and their columns."""
+    if all(isinstance(node, SeverityIs | OutcomeIs) for node in tree.nodes):
+        return union_of(_TOTALS_OF_RUN, _TOTALS_WAITING, cover.runs, cover.runs), _TOTAL_COLUMNS
+    return union_of(_KINDS_OF_RUN, _KINDS_WAITING, cover.runs, cover.runs), _KIND_COLUMNS
 
 
 def read_rows(cursor: Any, period: Period, tree: All, unit: Unit, *, users: int | None = None, newest: int | None = None) -> Rows:

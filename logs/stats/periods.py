@@ -98,6 +98,10 @@ class Run:
     ends_at: datetime.datetime
 
     @property
+    def is_empty(self) -> bool:
+        return self.begins_at >= self.ends_at
+
+    @property
     def spans(self) -> list[datetime.datetime]:
         """Where each of them begins."""
         step = SPAN[self.level]

@@ -26,8 +26,8 @@ from logs.stats.output import (
 )
 from logs.stats.periods import Period, Unit, buckets_of, cover_of
 from logs.stats.questions import FacetsQuestion, Source, StatsQuestion
-from logs.stats.tally import Tally, add_to, parts_of, read_pieces, tally
-from logs.stats.users import first_of, read_busiest
+from logs.stats.tally import ALONE, Tally, add_to, parts_of, read_pieces, tally
+from logs.stats.users import first_of, read_busiest, read_hours
 
 FACETS_LOOK_AT = 10_000
 _LABELS: dict[str, dict[int, str]] = {"severity": dict(Severity.choices), "outcome": dict(Outcome.choices)}
@@ -59,7 +59,9 @@ def facets_of(cursor: Any, question: FacetsQuestion) -> Facets:
     facets: dict[str, Facet] = {}
     rows: Rows | None = None
     if counting.source is Source.KINDS:
-        cover = cover_of(counting.period, read_marks(cursor), counting.horizon)
+        cursor.execute(ALONE)
+        marks = read_marks(cursor)
+        cover = cover_of(counting.period, marks, counting.horizon)
         pieces = read_pieces(cursor, cover, counting.tree, Unit.MONTH)
         kinds = read_kinds(cursor, cover, counting.tree)
         for piece in pieces:
@@ -67,7 +69,8 @@ def facets_of(cursor: Any, question: FacetsQuestion) -> Facets:
         total = kinds.total()
         facets = {name: Facet(_values(first_of(values_of(kinds, name), top)), True, total) for name in question.fields if name != "user_id"}
         if "user_id" in question.fields and not counting.tree.nodes:
-            facets["user_id"] = Facet(_values(read_busiest(cursor, cover, parts_of(pieces), top)), True, total)
+            hours = read_hours(cursor, cover, marks, parts_of(pieces))
+            facets["user_id"] = Facet(_values(read_busiest(cursor, cover, hours.by_user, top)), True, total)
     missing = [name for name in question.fields if name not in facets]
     if missing:
         rows = read_rows(cursor, counting.period, counting.tree, Unit.MONTH, users=top, newest=FACETS_LOOK_AT)
@@ -97,10 +100,10 @@ def is_failure(outcome: int) -> bool:
 
 
 def _totals(found: Tally) -> Totals:
-    if found.kinds is None:
+    if found.results is None:
         return Totals(found.total, None, None, found.distinct)
-    errors = sum(count for kind, count in found.kinds.items() if is_error(kind.severity))
-    failures = sum(count for kind, count in found.kinds.items() if is_failure(kind.outcome))
+    errors = sum(count for result, count in found.results.items() if is_error(result.severity))
+    failures = sum(count for result, count in found.results.items() if is_failure(result.outcome))
     return Totals(found.total, Part(errors, _share(errors, found.total)), Part(failures, _share(failures, found.total)), found.distinct)
 
 
@@ -127,7 +130,7 @@ def _buckets(found: Tally, period: Period, unit: Unit) -> Iterator[StatsBucket]:
             failures[place.begins_at] += count if is_failure(place.outcome) else 0
         else:
             counts[place] += count
-    is_known = found.kinds is not None
+    is_known = found.results is not None
     for begin, part in buckets_of(period, unit):
         yield StatsBucket(
             rfc3339(part.begins_at), rfc3339(part.ends_at), counts[begin], errors[begin] if is_known else None, failures[begin] if is_known else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
@@ -14,10 +14,10 @@ from psycopg.errors import QueryCanceled
 
 from logs.search.tree import All
 from logs.stats import sketch, users
-from logs.stats.counts import KindKey, Place, Rows, read_kinds, read_marks, read_rows, read_series
-from logs.stats.levels import HOUR, SPAN, floor
+from logs.stats.counts import KindKey, Place, Result, Rows, read_kinds, read_marks, read_rows, read_series, read_totals
+from logs.stats.levels import HOUR, SPAN, ceil, floor
 from logs.stats.output import DistinctUsers
-from logs.stats.periods import Cover, Period, Unit, cover_of
+from logs.stats.periods import Cover, Period, Run, Unit, cover_of
 from logs.stats.questions import Counting, Source
 
 # Users of a longer time are estimated.
@@ -26,6 +26,9 @@ EXACT_DAYS = datetime.timedelta(days=7)
 MAX_COUNTED_ENTRIES = 50_000
 # What an answer can do without has to be quick.
 OPTIONAL_SECONDS = 1.0
+# Starting helpers takes longer than they save on so few rows.
+ALONE = "SELECT set_config('max_parallel_workers_per_gather', '0', true)"
+NOT_COUNTED = DistinctUsers(None, is_exact=False)
 SET_TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
 TOO_MANY = f"Over {MAX_COUNTED_ENTRIES:,} entries match: the roll-ups do not tell this under these filters, and so many are not counted one by one."
 TOO_SLOW = "Counting this one by one took too long under these filters."
@@ -35,16 +38,16 @@ TOO_SLOW = "Counting this one by one took too long under these filters."
 class Tally:
     """Counts of one period.
 
-    `kinds` and `busiest` are None where they were not counted, for `reason`. `series` is by bucket; without errors, by time alone,
-    if `kinds` is None.
+    What is None was not counted, for `reason` (or because only totals were asked for). Without `results`, `series` is by time alone.
     """
 
     is_from_rollups: bool
     total: int
-    kinds: Counter[KindKey] | None
-    series: Counter[Place] | Counter[datetime.datetime]
-    busiest: list[tuple[str, int]] | None
     distinct: DistinctUsers
+    results: Counter[Result] | None = None
+    series: Counter[Place] | Counter[datetime.datetime] = field(default_factory=Counter)
+    kinds: Counter[KindKey] | None = None
+    busiest: list[tuple[str, int]] | None = None
     reason: str | None = None
 
 
@@ -69,26 +72,35 @@ def tally(cursor: Any, counting: Counting, unit: Unit, top: int, *, is_brief: bo
 
 
 def _of_kinds(cursor: Any, counting: Counting, unit: Unit, top: int, *, is_brief: bool) -> Tally:
+    cursor.execute(ALONE)
     marks = read_marks(cursor)
     cover = cover_of(counting.period, marks, counting.horizon)
     pieces = read_pieces(cursor, cover, counting.tree, unit)
-    kinds = read_kinds(cursor, cover, counting.tree)
-    series: Counter[Place] = Counter()
-    if not is_brief:
+    if is_brief:
+        results = read_totals(cursor, cover, counting.tree)
+        for piece in pieces:
+            add_to(results, results_of(piece.rows.kinds), piece.sign)
+        found = Tally(is_from_rollups=True, total=results.total(), distinct=NOT_COUNTED, results=results)
+    else:
+        kinds = read_kinds(cursor, cover, counting.tree)
         fine = cover_of(counting.period, marks, counting.horizon, coarsest=unit.coarsest)
         series = read_series(cursor, fine, counting.tree, unit)
-    for piece in pieces:
-        add_to(kinds, piece.rows.kinds, piece.sign)
-        add_to(series, piece.rows.series, piece.sign)
-    found = Tally(is_from_rollups=True, total=kinds.total(), kinds=kinds, series=series, busiest=None, distinct=DistinctUsers(None, is_exact=False))
+        for piece in pieces:
+            add_to(kinds, piece.rows.kinds, piece.sign)
+            add_to(series, piece.rows.series, piece.sign)
+        found = Tally(is_from_rollups=True, total=kinds.total(), distinct=NOT_COUNTED, results=results_of(kinds), series=series, kinds=kinds)
     if counting.tree.nodes:
         return _with_users_of_entries(cursor, found, counting, unit, top)
-    parts = parts_of(pieces)
-    return replace(
-        found,
-        busiest=None if is_brief else users.read_busiest(cursor, cover, parts, top),
-        distinct=_distinct(cursor, counting.period, cover, marks, pieces, parts),
-    )
+    busiest, distinct = _users(cursor, counting.period, cover, marks, pieces, None if is_brief else top)
+    return replace(found, busiest=busiest, distinct=distinct)
+
+
+def results_of(kinds: Mapping[KindKey, int]) -> Counter[Result]:
+    """The kinds by severity and outcome alone."""
+    results: Counter[Result] = Counter()
+    for kind, count in kinds.items():
+        results[Result(kind.severity, kind.outcome)] += count
+    return results
 
 
 def read_pieces(cursor: Any, cover: Cover, tree: All, unit: Unit) -> list[Piece]:
@@ -114,28 +126,25 @@ def add_to(counts: Counter[Any], more: Mapping[Any, int], sign: int) -> None:
             del counts[key]
 
 
-def _distinct(
-    cursor: Any, period: Period, cover: Cover, marks: Sequence[datetime.datetime], pieces: Sequence[Piece], parts: Mapping[str, int]
-) -> DistinctUsers:
+def _users(
+    cursor: Any, period: Period, cover: Cover, marks: Sequence[datetime.datetime], pieces: Sequence[Piece], top: int | None
+) -> tuple[list[tuple[str, int]] | None, DistinctUsers]:
+    """The busiest users (not with `top` None), and how many there were."""
+    parts = parts_of(pieces)
     if period.length <= EXACT_DAYS:
-        return DistinctUsers(users.count_distinct(cursor, cover, parts), is_exact=True)
+        everybody = users.read_all(cursor, cover, marks, parts).by_user
+        return None if top is None else users.first_of(everybody, top), DistinctUsers(len(everybody), is_exact=True)
+    hours = users.read_hours(cursor, cover, marks, parts)
+    busiest = None if top is None else users.read_busiest(cursor, cover, hours.by_user, top)
     # Sketches know no subtraction: hours that are not whole give the names of those who are left.
-    whole = cover_of(Period(_hour_from(period.begins_at), floor(period.ends_at, HOUR)), marks, period.ends_at)
-    present = {user_id for piece in pieces if piece.sign > 0 for user_id in piece.rows.users}
-    left: dict[datetime.datetime, Counter[str]] = defaultdict(Counter)
-    for piece in pieces:
-        if piece.sign < 0:
-            hour = floor(piece.period.begins_at, HOUR)
-            left[hour] = left[hour] or users.users_of_hour(cursor, hour)
-            add_to(left[hour], piece.rows.users, -1)
-    present.update(*left.values())
+    whole = cover_of(Period(ceil(period.begins_at, HOUR), floor(period.ends_at, HOUR)), marks, period.ends_at)
+    present = hours.unsketched | {user_id for piece in pieces if piece.sign > 0 for user_id in piece.rows.users}
+    for hour in {floor(piece.period.begins_at, HOUR) for piece in pieces if piece.sign < 0}:
+        outside = [piece for piece in pieces if piece.sign < 0 and floor(piece.period.begins_at, HOUR) == hour]
+        alone = Cover((Run(HOUR, hour, hour + SPAN[HOUR]),))
+        present |= users.read_all(cursor, alone, marks, parts_of(outside)).by_user.keys()
     value = users.estimate_distinct(cursor, whole.runs, marks, present)
-    return DistinctUsers(round(value), is_exact=False, standard_error=round(sketch.STANDARD_ERROR, 4))
-
-
-def _hour_from(moment: datetime.datetime) -> datetime.datetime:
-    hour = floor(moment, HOUR)
-    return hour if hour == moment else hour + SPAN[HOUR]
+    return busiest, DistinctUsers(round(value), is_exact=False, standard_error=round(sketch.STANDARD_ERROR, 4))
 
 
 def _with_users_of_entries(cursor: Any, found: Tally, counting: Counting, unit: Unit, top: int) -> Tally:
@@ -164,29 +173,23 @@ def _affordable(cursor: Any, total: int, counting: Counting, unit: Unit, top: in
 
 
 def _of_users(cursor: Any, counting: Counting, unit: Unit, top: int) -> Tally:
+    cursor.execute(ALONE)
     marks = read_marks(cursor)
-    cover = cover_of(counting.period, marks, counting.horizon)
-    pieces = read_pieces(cursor, cover, counting.tree, unit)
-    by_user = users.read_named(cursor, cover, counting.tree)
-    for piece in pieces:
+    cover = cover_of(counting.period, marks, counting.horizon, coarsest=unit.coarsest)
+    series: Counter[datetime.datetime] = Counter()
+    by_user: Counter[str] = Counter()
+    for begins_at, user_id, count in users.read_named(cursor, cover, marks, users.names_of(counting.tree)):
+        add_to(series, {unit.begin(begins_at): count}, 1)
+        add_to(by_user, {user_id: count}, 1)
+    for piece in read_pieces(cursor, cover, counting.tree, unit):
         add_to(by_user, piece.rows.users, piece.sign)
+        for place, count in piece.rows.series.items():
+            add_to(series, {place.begins_at: count}, piece.sign)
     rows = _affordable(cursor, by_user.total(), counting, unit, top)
     if isinstance(rows, Rows):
         return _from_rows(rows)
-    fine = cover_of(counting.period, marks, counting.horizon, coarsest=unit.coarsest)
-    series = users.read_series_of_users(cursor, fine, counting.tree, unit)
-    for piece in pieces:
-        for place, count in piece.rows.series.items():
-            add_to(series, {place.begins_at: count}, piece.sign)
-    return Tally(
-        is_from_rollups=True,
-        total=by_user.total(),
-        kinds=None,
-        series=series,
-        busiest=users.first_of(by_user, top),
-        distinct=DistinctUsers(len(by_user), is_exact=True),
-        reason=rows,
-    )
+    distinct = DistinctUsers(len(by_user), is_exact=True)
+    return Tally(is_from_rollups=True, total=by_user.total(), distinct=distinct, series=series, busiest=users.first_of(by_user, top), reason=rows)
 
 
 def _of_entries(cursor: Any, counting: Counting, unit: Unit, top: int) -> Tally:
@@ -197,8 +200,9 @@ def _from_rows(rows: Rows) -> Tally:
     return Tally(
         is_from_rollups=False,
         total=rows.kinds.total(),
-        kinds=rows.kinds,
-        series=rows.series,
-        busiest=list(rows.users.items()),
         distinct=DistinctUsers(rows.user_count, is_exact=True),
+        results=results_of(rows.kinds),
+        series=rows.series,
+        kinds=rows.kinds,
+        busiest=list(rows.users.items()),
     )

@@ -1,41 +1,46 @@
 """Who was busiest, and how many there were: exact, without reading every user of a long range.
 
-The busiest by a threshold (Fagin, Lotem, Naor 2001): each span gives its busiest few; nobody who is in none of these lists can have
-more than the last places of all lists together. What the candidates have in all is then looked up by key. If that does not
-settle it (users who are all about equally busy), every count of the range is added up.
+Of hours and days that are over, one row names all users; it is added up here. Over long ranges the busiest are found by a threshold
+(Fagin, Lotem, Naor 2001): each span gives its busiest few; nobody who is in none of these lists can have more than the last
+places of all lists together. What the candidates have in all is then looked up by key. If that does not settle it (users who
+are all about equally busy), every count of the range is added up.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
 
-from logs.search.sql import Condition, condition_of
-from logs.search.tree import All
+from logs.search.tree import All, TextIs
 from logs.stats import sketch
 from logs.stats.counts import union_of
-from logs.stats.levels import HOUR, SPAN
-from logs.stats.periods import Cover, Run, Unit
+from logs.stats.levels import BLOCK, HOUR
+from logs.stats.periods import Cover, Run
+from logs.stats.seen import decode_users
+from logs.storage.kinds import add_up
 
 LEAST_HEADS = 50
 HEADS_PER_PLACE = 4
 
 # Plan: a range of the key.
-_USERS_OF_RUN = "SELECT begins_at, user_id, entry_count FROM auditlog.logs_rollup_user_view WHERE level = %s AND begins_at >= %s AND begins_at < %s"
+_ROWS_OF_RUN = "SELECT begins_at, user_id, entry_count FROM auditlog.logs_rollup_user_view WHERE level = %s AND begins_at >= %s AND begins_at < %s"
+_SEEN_IN_RUN = "SELECT begins_at, users FROM auditlog.logs_rollup_seen_view WHERE level = %s AND begins_at >= %s AND begins_at < %s"
+_REGISTERS_OF_RUN = "SELECT registers FROM auditlog.logs_rollup_seen_view WHERE level = %s AND begins_at >= %s AND begins_at < %s"
 # Plan: logs_batch_waiting.
-_USERS_WAITING = """
+_WAITING = """
 SELECT * FROM (
     SELECT (h.hour || ':00:00Z')::timestamptz AS begins_at, u.user_id, u.entry_count::bigint
     FROM auditlog.logs_batch_view AS b CROSS JOIN LATERAL jsonb_each(b.users::jsonb) AS h (hour, by_user)
     CROSS JOIN LATERAL jsonb_each_text(h.by_user) AS u (user_id, entry_count) WHERE b.first_position IS NULL
 ) AS waiting WHERE begins_at >= %s AND begins_at < %s
 """
-# Counts of parts of hours, from the entries; below zero for what is outside of the period.
-_USERS_OF_PARTS = "SELECT NULL::timestamptz, * FROM unnest(%s::text[], %s::bigint[])"
+_BY_USER = "SELECT user_id, sum(entry_count)::bigint FROM ({counted}) AS c (begins_at, user_id, entry_count) GROUP BY 1"
+_OF_USERS = "SELECT begins_at, user_id, sum(entry_count)::bigint FROM ({counted}) AS c (begins_at, user_id, entry_count) WHERE user_id = ANY (%s) GROUP BY 1, 2"
 # Plan: logs_rollup_user_busiest, the first few of each span.
 _HEADS_OF_SPANS = """
 SELECT p.place, u.user_id, u.entry_count FROM unnest(%s::smallint[], %s::timestamptz[]) WITH ORDINALITY AS p (level, begins_at, place)
@@ -44,51 +49,83 @@ CROSS JOIN LATERAL (
     ORDER BY entry_count DESC LIMIT %s
 ) AS u
 """
-_BUSIEST = """
-SELECT user_id, sum(entry_count)::bigint AS total FROM ({counted}) AS c (begins_at, user_id, entry_count)
-GROUP BY user_id ORDER BY total DESC, user_id COLLATE "C" LIMIT {limit}
-"""
 # Plan: the key, once for each span and candidate.
 _CANDIDATES_IN_SPANS = """
-SELECT begins_at, user_id, entry_count FROM auditlog.logs_rollup_user_view WHERE level = %s AND begins_at = ANY (%s) AND user_id = ANY (%s)
+SELECT user_id, sum(entry_count)::bigint FROM auditlog.logs_rollup_user_view WHERE level = %s AND begins_at = ANY (%s) AND user_id = ANY (%s) GROUP BY 1
 """
-_OF_CANDIDATES = "SELECT user_id, sum(entry_count)::bigint FROM ({counted}) AS c (begins_at, user_id, entry_count) WHERE user_id = ANY (%s) GROUP BY 1"
-_HOW_MANY = "SELECT count(*) FROM (SELECT FROM ({counted}) AS c (begins_at, user_id, entry_count) GROUP BY user_id HAVING sum(entry_count) > 0) AS seen"
-_SERIES = (
-    "SELECT date_trunc({unit}, begins_at, 'UTC'), sum(entry_count)::bigint FROM ({counted}) AS c (begins_at, user_id, entry_count) WHERE {condition} GROUP BY 1"
-)
-_NAMED = "SELECT user_id, sum(entry_count)::bigint FROM ({counted}) AS c (begins_at, user_id, entry_count) WHERE {condition} GROUP BY 1"
-_WHO = "SELECT DISTINCT user_id FROM ({counted}) AS c (begins_at, user_id, entry_count)"
-_SKETCHES = "SELECT registers FROM auditlog.logs_rollup_sketch_view WHERE level = %s AND begins_at >= %s AND begins_at < %s"
 
 
-def read_series_of_users(cursor: Any, cover: Cover, tree: All, unit: Unit) -> Counter[datetime.datetime]:
-    """Entries by bucket of the users that `tree` (of users alone) names. The cover's spans lie in one bucket each."""
-    counted, condition = _of_runs(cover.runs, cover.runs), condition_of(tree)
-    statement = sql.SQL(_SERIES).format(unit=sql.Literal(str(unit)), counted=counted.text, condition=condition.text)
-    cursor.execute(statement, (*counted.parameters, *condition.parameters))
-    return Counter(dict(cursor.fetchall()))
+@dataclass(frozen=True)
+class Read:
+    """Users and their entries. `unsketched`: those of them that no sketch of a span knows."""
+
+    by_user: dict[str, int]
+    unsketched: set[str]
 
 
-def read_named(cursor: Any, cover: Cover, tree: All) -> Counter[str]:
-    """Entries of each of the users that `tree` (of users alone) names, in the runs of a cover."""
-    counted, condition = _of_runs(cover.runs, cover.runs), condition_of(tree)
-    cursor.execute(sql.SQL(_NAMED).format(counted=counted.text, condition=condition.text), (*counted.parameters, *condition.parameters))
-    return Counter(dict(cursor.fetchall()))
+def read_all(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> Read:
+    """Every user of a cover. `parts`: what the cover adds and subtracts, counted from the entries."""
+    return _read(cursor, cover.runs, cover, marks, parts)
 
 
-def read_busiest(cursor: Any, cover: Cover, parts: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
-    """The `limit` busiest users, most entries first, then by name. `parts`: what the cover adds and subtracts, from the entries."""
+def read_busiest(cursor: Any, cover: Cover, hours: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
+    """The `limit` busiest users of a cover, most entries first, then by name. `hours`: what there is besides its days and blocks."""
     most = max(HEADS_PER_PLACE * limit, LEAST_HEADS)
-    lists = _heads(cursor, cover, parts, most)
+    runs = [run for run in cover.runs if run.level > HOUR]
+    lists = [*_heads(cursor, runs, most), heapq.nlargest(most, hours.items(), key=lambda one: one[1])]
     candidates, bound = candidates_of(lists, most)
-    totals = _totals(cursor, cover, parts, candidates)
+    totals = {user_id: hours.get(user_id, 0) for user_id in candidates}
+    for run in runs:
+        cursor.execute(_CANDIDATES_IN_SPANS, [run.level, run.spans, candidates])
+        add_up(totals, dict(cursor.fetchall()))
     found = first_of(totals, limit)
     if bound == 0 or (len(found) == limit and found[-1][1] > bound):
         return found
-    everything = _everything(cover, parts)
-    cursor.execute(sql.SQL(_BUSIEST).format(counted=everything.text, limit=sql.Literal(limit)), everything.parameters)
-    return [(user_id, count) for user_id, count in cursor.fetchall() if count > 0]
+    everybody = dict(hours)
+    counted = union_of(_ROWS_OF_RUN, _WAITING, runs, [])
+    cursor.execute(sql.SQL(_BY_USER).format(counted=counted.text), counted.parameters)
+    add_up(everybody, dict(cursor.fetchall()))
+    return first_of(everybody, limit)
+
+
+def read_hours(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> Read:
+    """The users of a cover's hours, of what waits in its time, and of `parts`: all besides its days and blocks."""
+    return _read(cursor, [run for run in cover.runs if run.level == HOUR], cover, marks, parts)
+
+
+def estimate_distinct(cursor: Any, runs: Sequence[Run], marks: Sequence[datetime.datetime], present: Iterable[str]) -> float:
+    """How many users there were in these runs, from sketches; `present`: who was there besides."""
+    sketches = [sketch.sketch_of(present)]
+    for run in runs:
+        over, _ = _split(run, marks)
+        cursor.execute(_REGISTERS_OF_RUN, [over.level, over.begins_at, over.ends_at])
+        sketches += [bytes(registers) for (registers,) in cursor.fetchall()]
+    return sketch.estimate(sketch.merge(sketches))
+
+
+def names_of(tree: All) -> list[str]:
+    """The users that `tree` (of users alone) names: with several conditions, those in all of them."""
+    named = [set(node.values) for node in tree.nodes if isinstance(node, TextIs)]
+    return sorted(set.intersection(*named)) if named else []
+
+
+def read_named(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], names: Sequence[str]) -> Iterator[tuple[datetime.datetime, str, int]]:
+    """The entries of some users in a cover's runs: where a span begins, whose, how many."""
+    rows: list[Run] = []
+    for run in cover.runs:
+        over, rest = _split(run, marks)
+        if run.level > HOUR:
+            rows.append(run)
+            continue
+        if not rest.is_empty:
+            rows.append(rest)
+        cursor.execute(_SEEN_IN_RUN, [over.level, over.begins_at, over.ends_at])
+        for begins_at, text in cursor.fetchall():
+            by_user = decode_users(text)
+            yield from ((begins_at, name, by_user[name]) for name in names if name in by_user)
+    counted = union_of(_ROWS_OF_RUN, _WAITING, rows, cover.runs)
+    cursor.execute(sql.SQL(_OF_USERS).format(counted=counted.text), (*counted.parameters, list(names)))
+    yield from cursor.fetchall()
 
 
 def candidates_of(lists: Iterable[Sequence[tuple[str, int]]], most: int) -> tuple[list[str], int]:
@@ -104,73 +141,43 @@ def candidates_of(lists: Iterable[Sequence[tuple[str, int]]], most: int) -> tupl
 
 def first_of(totals: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
     """The `limit` greatest, greatest first, then by name."""
-    return sorted(((name, count) for name, count in totals.items() if count > 0), key=lambda one: (-one[1], one[0]))[:limit]
+    order: Callable[[tuple[str, int]], tuple[int, str]] = lambda one: (-one[1], one[0])  # noqa: E731  # a name for the order
+    return heapq.nsmallest(limit, ((name, count) for name, count in totals.items() if count > 0), key=order)
 
 
-def count_distinct(cursor: Any, cover: Cover, parts: Mapping[str, int]) -> int:
-    """How many users there were, exactly."""
-    everything = _everything(cover, parts)
-    cursor.execute(sql.SQL(_HOW_MANY).format(counted=everything.text), everything.parameters)
-    return int(cursor.fetchone()[0])
-
-
-def estimate_distinct(cursor: Any, runs: Sequence[Run], marks: Sequence[datetime.datetime], present: Iterable[str]) -> float:
-    """How many users there were in these runs, from sketches; `present`: who was there besides."""
-    sketches = [sketch.sketch_of(present)]
-    unsketched: list[Run] = []
+def _read(cursor: Any, runs: Sequence[Run], cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> Read:
+    """The users of `runs`, of what waits in the time of `cover`, and of `parts`."""
+    total: dict[str, int] = {}
+    rows: list[Run] = []
     for run in runs:
-        ends_at = min(run.ends_at, max(run.begins_at, marks[HOUR])) if run.level == HOUR else run.ends_at
-        cursor.execute(_SKETCHES, [run.level, run.begins_at, ends_at])
-        sketches += [bytes(registers) for (registers,) in cursor.fetchall()]
-        if ends_at < run.ends_at:
-            unsketched.append(Run(HOUR, ends_at, run.ends_at))
-    counted = _of_runs(unsketched, runs)
-    cursor.execute(sql.SQL(_WHO).format(counted=counted.text), counted.parameters)
-    sketches.append(sketch.sketch_of(user_id for (user_id,) in cursor.fetchall()))
-    return sketch.estimate(sketch.merge(sketches))
+        over, rest = _split(run, marks)
+        if run.level == BLOCK:
+            rows.append(run)
+            continue
+        if not rest.is_empty:
+            rows.append(rest)
+        cursor.execute(_SEEN_IN_RUN, [over.level, over.begins_at, over.ends_at])
+        for _, text in cursor.fetchall():
+            add_up(total, decode_users(text))
+    counted = union_of(_ROWS_OF_RUN, _WAITING, rows, cover.runs)
+    cursor.execute(sql.SQL(_BY_USER).format(counted=counted.text), counted.parameters)
+    unsketched = dict(cursor.fetchall())
+    add_up(total, unsketched)
+    add_up(total, parts)
+    return Read({name: count for name, count in total.items() if count > 0}, set(unsketched))
 
 
-def users_of_hour(cursor: Any, begins_at: datetime.datetime) -> Counter[str]:
-    """The entries of each user in one hour."""
-    hour = [Run(HOUR, begins_at, begins_at + SPAN[HOUR])]
-    counted = _of_runs(hour, hour)
-    cursor.execute(sql.SQL(_BUSIEST).format(counted=counted.text, limit=sql.SQL("ALL")), counted.parameters)
-    return Counter(dict(cursor.fetchall()))
-
-
-def _heads(cursor: Any, cover: Cover, parts: Mapping[str, int], most: int) -> list[list[tuple[str, int]]]:
-    """The busiest of each span above the hours, and of all the rest together."""
-    spans = [(run.level, begins_at) for run in cover.runs if run.level > HOUR for begins_at in run.spans]
+def _heads(cursor: Any, runs: Iterable[Run], most: int) -> list[list[tuple[str, int]]]:
+    """The busiest of each span."""
+    spans = [(run.level, begins_at) for run in runs for begins_at in run.spans]
     cursor.execute(_HEADS_OF_SPANS, [[level for level, _ in spans], [begins_at for _, begins_at in spans], most])
     lists: list[list[tuple[str, int]]] = [[] for _ in spans]
     for place, user_id, count in cursor.fetchall():
         lists[place - 1].append((user_id, count))
-    rest = _with_parts(_of_runs([run for run in cover.runs if run.level == HOUR], cover.runs), parts)
-    cursor.execute(sql.SQL(_BUSIEST).format(counted=rest.text, limit=sql.Literal(most)), rest.parameters)
-    return [*lists, cursor.fetchall()]
+    return lists
 
 
-def _totals(cursor: Any, cover: Cover, parts: Mapping[str, int], candidates: list[str]) -> Counter[str]:
-    """What each candidate has in the whole cover."""
-    rest = _with_parts(_of_runs([], cover.runs), parts)
-    texts, parameters = [rest.text], [*rest.parameters]
-    for run in cover.runs:
-        texts.append(sql.SQL(_CANDIDATES_IN_SPANS))
-        parameters += [run.level, run.spans, candidates]
-    statement = sql.SQL(_OF_CANDIDATES).format(counted=sql.SQL(" UNION ALL ").join(texts))
-    cursor.execute(statement, (*parameters, candidates))
-    return Counter(dict(cursor.fetchall()))
-
-
-def _everything(cover: Cover, parts: Mapping[str, int]) -> Condition:
-    return _with_parts(_of_runs(cover.runs, cover.runs), parts)
-
-
-def _with_parts(counted: Condition, parts: Mapping[str, int]) -> Condition:
-    text = sql.SQL(" UNION ALL ").join([counted.text, sql.SQL(_USERS_OF_PARTS)])
-    return Condition(text, (*counted.parameters, list(parts), list(parts.values())))
-
-
-def _of_runs(runs: Sequence[Run], time: Sequence[Run]) -> Condition:
-    """The counts of users in `runs`, and of what waits in the time of the runs `time`."""
-    return union_of(_USERS_OF_RUN, _USERS_WAITING, runs, time)
+def _split(run: Run, marks: Sequence[datetime.datetime]) -> tuple[Run, Run]:
+    """The part of a run that is compacted, and the rest."""
+    at = min(run.ends_at, max(run.begins_at, marks[run.level]))
+    return Run(run.level, run.begins_at, at), Run(run.level, at, run.ends_at)

@@ -23,6 +23,20 @@ ALTER TABLE auditlog.logs_rollup ALTER COLUMN level DROP DEFAULT;
 ALTER TABLE auditlog.logs_rollup DROP CONSTRAINT logs_rollup_pkey;
 ALTER TABLE auditlog.logs_rollup ADD PRIMARY KEY (tenant_id, level, begins_at, action, severity, outcome, resource_type, source);
 
+-- The same by severity and outcome alone: what the course of time is drawn from, ten rows a day instead of hundreds.
+CREATE TABLE auditlog.logs_rollup_total (
+    tenant_id   uuid        NOT NULL,
+    level       smallint    NOT NULL CHECK (level BETWEEN 0 AND 2),
+    begins_at   timestamptz NOT NULL,
+    severity    smallint    NOT NULL,
+    outcome     smallint    NOT NULL,
+    entry_count bigint      NOT NULL,
+    PRIMARY KEY (tenant_id, level, begins_at, severity, outcome)
+) WITH (fillfactor = 70);
+INSERT INTO auditlog.logs_rollup_total
+SELECT tenant_id, 0, begins_at, severity, outcome, sum(entry_count) FROM auditlog.logs_rollup GROUP BY tenant_id, begins_at, severity, outcome;
+
+-- Of hours only those that are not over: then they move into one row of logs_rollup_seen, which takes a tenth of the space.
 CREATE TABLE auditlog.logs_rollup_user (
     tenant_id   uuid        NOT NULL,
     level       smallint    NOT NULL CHECK (level BETWEEN 0 AND 2),
@@ -30,7 +44,7 @@ CREATE TABLE auditlog.logs_rollup_user (
     user_id     text        NOT NULL,
     entry_count bigint      NOT NULL,
     PRIMARY KEY (tenant_id, level, begins_at, user_id)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 80);
 -- The busiest users of a day or of 16 days first (logs/stats/users.py). Not of hours: their counts change with every round,
 -- and stay out of every index so that PostgreSQL changes them in place.
 CREATE INDEX logs_rollup_user_busiest ON auditlog.logs_rollup_user (tenant_id, level, begins_at, entry_count DESC, user_id) WHERE level > 0;
@@ -40,12 +54,15 @@ FROM auditlog.logs_entry AS e JOIN auditlog.logs_batch AS b ON b.id = e.batch_id
 WHERE b.first_position IS NOT NULL
 GROUP BY 1, 3, 4;
 
--- Who was seen, as HyperLogLog registers (logs/stats/sketch.py): what distinct users of a long range are counted from.
-CREATE TABLE auditlog.logs_rollup_sketch (
+-- Who was seen in a span that is over.
+CREATE TABLE auditlog.logs_rollup_seen (
     tenant_id uuid        NOT NULL,
     level     smallint    NOT NULL CHECK (level BETWEEN 0 AND 2),
     begins_at timestamptz NOT NULL,
+    -- HyperLogLog (logs/stats/sketch.py): what distinct users of a long range are counted from.
     registers bytea       NOT NULL CHECK (octet_length(registers) = 4096),
+    -- Of hours and days, how many entries each user has: {"alice": 3}.
+    users     text        CHECK ((users IS NULL) = (level = 2)),
     PRIMARY KEY (tenant_id, level, begins_at)
 );
 
@@ -64,11 +81,15 @@ CREATE VIEW auditlog.logs_rollup_view AS
     SELECT * FROM auditlog.logs_rollup WHERE tenant_id = (nullif(current_setting('auditlog.tenant', true), ''))::uuid;
 CREATE VIEW auditlog.logs_rollup_user_view AS
     SELECT * FROM auditlog.logs_rollup_user WHERE tenant_id = (nullif(current_setting('auditlog.tenant', true), ''))::uuid;
-CREATE VIEW auditlog.logs_rollup_sketch_view AS
-    SELECT * FROM auditlog.logs_rollup_sketch WHERE tenant_id = (nullif(current_setting('auditlog.tenant', true), ''))::uuid;
+CREATE VIEW auditlog.logs_rollup_total_view AS
+    SELECT * FROM auditlog.logs_rollup_total WHERE tenant_id = (nullif(current_setting('auditlog.tenant', true), ''))::uuid;
+CREATE VIEW auditlog.logs_rollup_seen_view AS
+    SELECT * FROM auditlog.logs_rollup_seen WHERE tenant_id = (nullif(current_setting('auditlog.tenant', true), ''))::uuid;
 CREATE VIEW auditlog.logs_compaction_view AS
     SELECT * FROM auditlog.logs_compaction WHERE tenant_id = (nullif(current_setting('auditlog.tenant', true), ''))::uuid;
 
-GRANT SELECT ON auditlog.logs_rollup_view, auditlog.logs_rollup_user_view, auditlog.logs_rollup_sketch_view, auditlog.logs_compaction_view TO {app_role};
+GRANT SELECT ON auditlog.logs_rollup_view, auditlog.logs_rollup_total_view, auditlog.logs_rollup_user_view, auditlog.logs_rollup_seen_view,
+    auditlog.logs_compaction_view TO {app_role};
 GRANT UPDATE (users) ON auditlog.logs_batch TO {sequencer_role};
-GRANT SELECT, INSERT, UPDATE ON auditlog.logs_rollup_user, auditlog.logs_rollup_sketch, auditlog.logs_compaction TO {sequencer_role};
+GRANT SELECT, INSERT, UPDATE ON auditlog.logs_rollup_total, auditlog.logs_rollup_seen, auditlog.logs_compaction TO {sequencer_role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON auditlog.logs_rollup_user TO {sequencer_role};

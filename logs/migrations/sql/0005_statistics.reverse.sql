@@ -1,6 +1,6 @@
-DROP VIEW auditlog.logs_compaction_view, auditlog.logs_rollup_sketch_view, auditlog.logs_rollup_user_view, auditlog.logs_rollup_view,
+DROP VIEW auditlog.logs_compaction_view, auditlog.logs_rollup_seen_view, auditlog.logs_rollup_total_view, auditlog.logs_rollup_user_view, auditlog.logs_rollup_view,
     auditlog.logs_batch_view;
-DROP TABLE auditlog.logs_compaction, auditlog.logs_rollup_sketch, auditlog.logs_rollup_user;
+DROP TABLE auditlog.logs_compaction, auditlog.logs_rollup_seen, auditlog.logs_rollup_total, auditlog.logs_rollup_user;
 DELETE FROM auditlog.logs_rollup WHERE level > 0;
 ALTER TABLE auditlog.logs_rollup DROP CONSTRAINT logs_rollup_pkey;
 ALTER TABLE auditlog.logs_rollup DROP COLUMN level;

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from accounts.models import Tenant
 from logs.sequencer import compacting, counting
 from logs.sequencer.compacting import Compacting
-from logs.stats.levels import HOUR, LEVELS, SPAN, floor
+from logs.stats.levels import BLOCK, HOUR, LEVELS, SPAN, floor
+from logs.stats.seen import decode_users
 from logs.stats.sketch import sketch_of
 from tests.compacting import EVERYTHING, compact_all
 from tests.sequencing import new_rounds, sequencer_connection
@@ -44,19 +45,25 @@ def assert_counted(tenant: Tenant, entries: list[Entry]) -> None:
     marks = (rows("logs_compaction", "hours_before, days_before, blocks_before", tenant) or [(START,) * 3])[0]
     kinds: Counter[Any] = Counter()
     users: Counter[Any] = Counter()
-    seen: dict[Any, set[str]] = defaultdict(set)
+    totals: Counter[Any] = Counter()
+    seen: dict[Any, Counter[str]] = defaultdict(Counter)
     for hour, user_id, action in entries:
         for level in LEVELS:
             begins_at = floor(moment_of(hour), level)
             if level == HOUR or begins_at < marks[level]:
                 kinds[level, begins_at, action] += 1
+                totals[level, begins_at] += 1
+            if (level > HOUR and begins_at < marks[level]) or (level == HOUR and begins_at >= marks[level]):
                 users[level, begins_at, user_id] += 1
             if begins_at < marks[level]:
-                seen[level, begins_at].add(user_id)
+                seen[level, begins_at][user_id] += 1
     assert {row[:-1]: row[-1] for row in rows("logs_rollup", "level, begins_at, action, entry_count", tenant)} == kinds
     assert {row[:-1]: row[-1] for row in rows("logs_rollup_user", "level, begins_at, user_id, entry_count", tenant)} == users
-    sketches = {row[:-1]: bytes(row[-1]) for row in rows("logs_rollup_sketch", "level, begins_at, registers", tenant)}
-    assert sketches == {span: sketch_of(names) for span, names in seen.items()}
+    assert {row[:-1]: row[-1] for row in rows("logs_rollup_total", "level, begins_at, entry_count", tenant)} == totals
+    found = {tuple(span): (bytes(registers), by_user) for *span, registers, by_user in rows("logs_rollup_seen", "level, begins_at, registers, users", tenant)}
+    assert {span: registers for span, (registers, _) in found.items()} == {span: sketch_of(names) for span, names in seen.items()}
+    packed = {span: decode_users(by_user) for span, (_, by_user) in found.items() if by_user is not None}
+    assert packed == {span: names for span, names in seen.items() if span[0] < BLOCK}
 
 
 ENTRIES = st.lists(st.tuples(st.integers(0, 60 * 24), st.sampled_from(USERS), st.sampled_from(["LOGIN", "UPDATE"])), min_size=1, max_size=12)
@@ -91,12 +98,12 @@ def test_every_level_is_a_brute_force_count_whatever_happened_in_between(monkeyp
             sequenced, waiting = sequenced + waiting, []
         elif deed == "killed round":
             with monkeypatch.context() as patched:
-                patched.setattr(counting, "_add_to_sketches", killed)
+                patched.setattr(counting, "_add_to_seen", killed)
                 patched.setattr(counting, "_add_users", killed)
                 new_rounds().sequence()
         elif deed == "killed step":
             with monkeypatch.context() as patched:
-                patched.setattr(compacting, "write_sketches", killed)
+                patched.setattr(compacting, "write_seen", killed)
                 try:
                     compact_all(now)
                 except Killed:
