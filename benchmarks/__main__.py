@@ -15,6 +15,7 @@ from benchmarks.report import RESULTS, BenchmarkFailed, Report, write_json
 BENCHMARKS = {
     "single": "one entry a request on 64 connections, against bare INSERTs and a stock Django REST framework view",
     "bulk": "batches of 1,000 on 4 connections, against raw COPY",
+    "stats": "statistics and facets over 90 days of 10 million entries, for the first time and again, against adding up hourly counts",
     "verify": "positions at a steady 2,000 entries a second, and a verification of the log, against reading its rows",
 }
 

@@ -28,9 +28,13 @@ CREATE TEMPORARY TABLE {name} AS SELECT n, n::float ^ -{exponent} / sum(n::float
 """
 FILL_KINDS = """
 INSERT INTO auditlog.logs_rollup (tenant_id, level, begins_at, action, severity, outcome, resource_type, source, entry_count)
-SELECT %(tenant)s, 0, begins_at, 'ACTION_' || n %% 37, CASE WHEN n %% 29 = 0 THEN 3 WHEN n %% 7 = 0 THEN 2 ELSE 1 END,
-       CASE WHEN n %% 13 = 0 THEN 2 ELSE 1 END, 'type-' || n %% 11, 'key:' || n %% 3 || '-' || n, drawn
+SELECT %(tenant)s, 0, begins_at, 'ACTION_' || n %% 41, CASE WHEN n %% 29 = 0 THEN 3 WHEN n %% 7 = 0 THEN 2 ELSE 1 END,
+       CASE WHEN n %% 13 = 0 THEN 2 ELSE 1 END, 'type-' || n %% 31, 'key:' || n %% 17, drawn
 FROM hours, kinds, LATERAL (SELECT floor(expected * weight + random())::bigint AS drawn) AS chance WHERE drawn > 0
+"""
+FILL_TOTALS = """
+INSERT INTO auditlog.logs_rollup_total (tenant_id, level, begins_at, severity, outcome, entry_count)
+SELECT tenant_id, level, begins_at, severity, outcome, sum(entry_count) FROM auditlog.logs_rollup GROUP BY 1, 2, 3, 4, 5
 """
 FILL_USERS = """
 INSERT INTO auditlog.logs_rollup_user (tenant_id, level, begins_at, user_id, entry_count)
@@ -49,6 +53,7 @@ def fill(installed: Installation, entries: int, days: int) -> float:
         connection.execute(WEIGHTS.format(name="kinds", exponent=KIND_EXPONENT, count=KINDS).encode())
         connection.execute(WEIGHTS.format(name="users", exponent=USER_EXPONENT, count=USERS).encode())
         connection.execute(FILL_KINDS, values)
+        connection.execute(FILL_TOTALS)
         connection.execute(FILL_USERS, values)
         connection.execute("INSERT INTO auditlog.logs_compaction (tenant_id) VALUES (%s) ON CONFLICT DO NOTHING", [installed.tenant_id])
     return float(run_program([sys.executable, "-m", "benchmarks.rollups"], installed.environment).split()[-1])

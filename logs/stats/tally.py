@@ -138,7 +138,9 @@ def _users(
     busiest = None if top is None else users.read_busiest(cursor, cover, hours.by_user, top)
     # Sketches know no subtraction: hours that are not whole give the names of those who are left.
     whole = cover_of(Period(ceil(period.begins_at, HOUR), floor(period.ends_at, HOUR)), marks, period.ends_at)
-    present = hours.unsketched | {user_id for piece in pieces if piece.sign > 0 for user_id in piece.rows.users}
+    is_subtracted = any(piece.sign < 0 for piece in pieces)
+    unsketched = users.read_hours(cursor, whole, marks, {}).unsketched if is_subtracted else hours.unsketched
+    present = unsketched | {user_id for piece in pieces if piece.sign > 0 for user_id in piece.rows.users}
     for hour in {floor(piece.period.begins_at, HOUR) for piece in pieces if piece.sign < 0}:
         outside = [piece for piece in pieces if piece.sign < 0 and floor(piece.period.begins_at, HOUR) == hour]
         alone = Cover((Run(HOUR, hour, hour + SPAN[HOUR]),))
