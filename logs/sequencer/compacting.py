@@ -4,12 +4,14 @@ Invariants:
 - A step is one transaction that holds the tenant's head row: it writes a span and moves the mark of its level past it. Killed
   at any moment, the next step begins where the last committed one ended.
 - A span is made of the level below once that is whole: a day's hours are over, a block's days are compacted.
+- One tenant's trouble is not the others', and none of it stops the rounds.
 - What comes in late is `counting`'s to add, at every level whose mark is past it.
 """
 
 from __future__ import annotations
 
 import datetime
+import logging
 import time
 import uuid
 from typing import Any
@@ -20,8 +22,10 @@ from logs.sequencer.counting import ADD_USERS, SELECT_MARKS, Marks, columns_of, 
 from logs.stats.levels import BLOCK, DAY, HOUR, LEVELS, SPAN, floor
 from logs.stats.seen import Seen, sum_of
 
+logger = logging.getLogger(__name__)
 # What is over for less is left alone: most of what is late comes within minutes, and then costs nothing extra.
 GRACE = datetime.timedelta(minutes=5)
+LEAVE_ALONE_SECONDS = 300.0
 _MARK = {HOUR: "hours_before", DAY: "days_before", BLOCK: "blocks_before"}
 
 # Tenants with an hour that is over. Plan: logs_compaction_due.
@@ -58,6 +62,7 @@ class Compacting:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
+        self._left_alone: dict[uuid.UUID, float] = {}
 
     def run(self, now: datetime.datetime, selection: dict[str, Any], *, seconds: float, max_tenants: int = 1000) -> int:
         """Compact what is over, for about so many seconds. Answers how many steps were made; a step moves a mark."""
@@ -66,10 +71,19 @@ class Compacting:
         due = [row[0] for row in self._connection.execute(SELECT_DUE, selection | {"before": before, "limit": max_tenants})]
         steps = 0
         for tenant_id in due:
-            while self.step(tenant_id, before):
-                steps += 1
-                if time.monotonic() >= stop_at:
-                    return steps
+            if self._left_alone.get(tenant_id, 0.0) > time.monotonic():
+                continue
+            try:
+                while self.step(tenant_id, before):
+                    steps += 1
+                    if time.monotonic() >= stop_at:
+                        return steps
+            except Exception:
+                if self._connection.closed or self._connection.broken:
+                    raise
+                # Positions matter more than roll-ups: the tenant's rounds go on, and statistics are read from finer levels.
+                logger.exception("roll-ups of tenant %s can't be compacted", tenant_id)
+                self._left_alone[tenant_id] = time.monotonic() + LEAVE_ALONE_SECONDS
         return steps
 
     def step(self, tenant_id: uuid.UUID, before: datetime.datetime) -> bool:

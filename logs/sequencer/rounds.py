@@ -129,6 +129,7 @@ class Rounds:
         self._private_keys = private_keys
         self._anchor = anchor
         self._clock = clock
+        self._compacting = Compacting(connection)
         self._led = list(led_groups)
         # What this process signed last, and so need not check again.
         self._signed: dict[uuid.UUID, tuple[str, Edge]] = {}
@@ -177,7 +178,7 @@ class Rounds:
                     self._write(tenant_id, heads[tenant_id], heads[tenant_id].edge, is_kept=True)
             if reason is not None:
                 self._stop(tenant_id, reason)
-        Compacting(self._connection).run(now, self._selection(), seconds=COMPACTING_SECONDS)
+        self._compacting.run(now, self._selection(), seconds=COMPACTING_SECONDS)
 
     # -- one transaction -----------------------------------------------------------------------------------------
 

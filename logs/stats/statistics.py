@@ -70,7 +70,7 @@ def facets_of(cursor: Any, question: FacetsQuestion) -> Facets:
         facets = {name: Facet(_values(first_of(values_of(kinds, name), top)), True, total) for name in question.fields if name != "user_id"}
         if "user_id" in question.fields and not counting.tree.nodes:
             hours = read_hours(cursor, cover, marks, parts_of(pieces))
-            facets["user_id"] = Facet(_values(read_busiest(cursor, cover, hours.by_user, top)), True, total)
+            facets["user_id"] = Facet(_values(read_busiest(cursor, cover, hours, top)), True, total)
     missing = [name for name in question.fields if name not in facets]
     if missing:
         rows = read_rows(cursor, counting.period, counting.tree, Unit.MONTH, users=top, newest=FACETS_LOOK_AT)

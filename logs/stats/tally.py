@@ -132,20 +132,17 @@ def _users(
     """The busiest users (not with `top` None), and how many there were."""
     parts = parts_of(pieces)
     if period.length <= EXACT_DAYS:
-        everybody = users.read_all(cursor, cover, marks, parts).by_user
+        everybody = users.read_all(cursor, cover, marks, parts)
         return None if top is None else users.first_of(everybody, top), DistinctUsers(len(everybody), is_exact=True)
-    hours = users.read_hours(cursor, cover, marks, parts)
-    busiest = None if top is None else users.read_busiest(cursor, cover, hours.by_user, top)
     # Sketches know no subtraction: hours that are not whole give the names of those who are left.
     whole = cover_of(Period(ceil(period.begins_at, HOUR), floor(period.ends_at, HOUR)), marks, period.ends_at)
-    is_subtracted = any(piece.sign < 0 for piece in pieces)
-    unsketched = users.read_hours(cursor, whole, marks, {}).unsketched if is_subtracted else hours.unsketched
-    present = unsketched | {user_id for piece in pieces if piece.sign > 0 for user_id in piece.rows.users}
+    present = users.read_unsketched(cursor, whole, marks) | {user_id for piece in pieces if piece.sign > 0 for user_id in piece.rows.users}
     for hour in {floor(piece.period.begins_at, HOUR) for piece in pieces if piece.sign < 0}:
         outside = [piece for piece in pieces if piece.sign < 0 and floor(piece.period.begins_at, HOUR) == hour]
         alone = Cover((Run(HOUR, hour, hour + SPAN[HOUR]),))
-        present |= users.read_all(cursor, alone, marks, parts_of(outside)).by_user.keys()
+        present |= users.read_all(cursor, alone, marks, parts_of(outside)).keys()
     value = users.estimate_distinct(cursor, whole.runs, marks, present)
+    busiest = None if top is None else users.read_busiest(cursor, cover, users.read_hours(cursor, cover, marks, parts), top)
     return busiest, DistinctUsers(round(value), is_exact=False, standard_error=round(sketch.STANDARD_ERROR, 4))
 
 

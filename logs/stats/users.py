@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
@@ -55,15 +54,7 @@ SELECT user_id, sum(entry_count)::bigint FROM auditlog.logs_rollup_user_view WHE
 """
 
 
-@dataclass(frozen=True)
-class Read:
-    """Users and their entries. `unsketched`: those of them that no sketch of a span knows."""
-
-    by_user: dict[str, int]
-    unsketched: set[str]
-
-
-def read_all(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> Read:
+def read_all(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> dict[str, int]:
     """Every user of a cover. `parts`: what the cover adds and subtracts, counted from the entries."""
     return _read(cursor, cover.runs, cover, marks, parts)
 
@@ -82,15 +73,20 @@ def read_busiest(cursor: Any, cover: Cover, hours: Mapping[str, int], limit: int
     if bound == 0 or (len(found) == limit and found[-1][1] > bound):
         return found
     everybody = dict(hours)
-    counted = union_of(_ROWS_OF_RUN, _WAITING, runs, [])
-    cursor.execute(sql.SQL(_BY_USER).format(counted=counted.text), counted.parameters)
-    add_up(everybody, dict(cursor.fetchall()))
+    # What waits is among `hours`.
+    add_up(everybody, _added_up(cursor, runs, Cover(())))
     return first_of(everybody, limit)
 
 
-def read_hours(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> Read:
+def read_hours(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> dict[str, int]:
     """The users of a cover's hours, of what waits in its time, and of `parts`: all besides its days and blocks."""
     return _read(cursor, [run for run in cover.runs if run.level == HOUR], cover, marks, parts)
+
+
+def read_unsketched(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime]) -> set[str]:
+    """The users of a cover that no sketch knows of yet: of hours that are not over, and of what waits."""
+    rests = [_split(run, marks)[1] for run in cover.runs if run.level == HOUR]
+    return set(_added_up(cursor, [rest for rest in rests if not rest.is_empty], cover))
 
 
 def estimate_distinct(cursor: Any, runs: Sequence[Run], marks: Sequence[datetime.datetime], present: Iterable[str]) -> float:
@@ -145,7 +141,7 @@ def first_of(totals: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
     return heapq.nsmallest(limit, ((name, count) for name, count in totals.items() if count > 0), key=order)
 
 
-def _read(cursor: Any, runs: Sequence[Run], cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> Read:
+def _read(cursor: Any, runs: Sequence[Run], cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> dict[str, int]:
     """The users of `runs`, of what waits in the time of `cover`, and of `parts`."""
     total: dict[str, int] = {}
     rows: list[Run] = []
@@ -159,12 +155,16 @@ def _read(cursor: Any, runs: Sequence[Run], cover: Cover, marks: Sequence[dateti
         cursor.execute(_SEEN_IN_RUN, [over.level, over.begins_at, over.ends_at])
         for _, text in cursor.fetchall():
             add_up(total, decode_users(text))
-    counted = union_of(_ROWS_OF_RUN, _WAITING, rows, cover.runs)
-    cursor.execute(sql.SQL(_BY_USER).format(counted=counted.text), counted.parameters)
-    unsketched = dict(cursor.fetchall())
-    add_up(total, unsketched)
+    add_up(total, _added_up(cursor, rows, cover))
     add_up(total, parts)
-    return Read({name: count for name, count in total.items() if count > 0}, set(unsketched))
+    return {name: count for name, count in total.items() if count > 0}
+
+
+def _added_up(cursor: Any, runs: Sequence[Run], cover: Cover) -> dict[str, int]:
+    """The rows of `runs`, and what waits in the time of `cover`, by user."""
+    counted = union_of(_ROWS_OF_RUN, _WAITING, runs, cover.runs)
+    cursor.execute(sql.SQL(_BY_USER).format(counted=counted.text), counted.parameters)
+    return dict(cursor.fetchall())
 
 
 def _heads(cursor: Any, runs: Iterable[Run], most: int) -> list[list[tuple[str, int]]]:

@@ -104,10 +104,7 @@ def test_every_level_is_a_brute_force_count_whatever_happened_in_between(monkeyp
         elif deed == "killed step":
             with monkeypatch.context() as patched:
                 patched.setattr(compacting, "write_seen", killed)
-                try:
-                    compact_all(now)
-                except Killed:
-                    pass
+                compact_all(now)
         elif deed == "step":
             Compacting(sequencer_connection()).step(tenant.id, floor(now, HOUR))
         else:
@@ -147,3 +144,27 @@ def test_sequencer_compacts_when_it_tends() -> None:
     for _ in range(20):
         rounds.tend()
     assert {level for (level,) in rows("logs_rollup", "level", tenant)} == set(LEVELS)
+
+
+def test_trouble_with_one_tenant_s_roll_ups_stops_neither_the_others_nor_its_rounds(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    sick, well = new_tenant(), new_tenant()
+    for tenant in (sick, well):
+        store(tenant, [{"timestamp": moment_of(3).isoformat()}])
+    rounds = new_rounds()
+    while rounds.sequence():
+        pass
+    step = Compacting.step
+
+    def poisoned(self: Compacting, tenant_id: Any, before: datetime.datetime) -> bool:
+        if tenant_id == sick.id:
+            raise ValueError("poison")
+        return step(self, tenant_id, before)
+
+    monkeypatch.setattr(Compacting, "step", poisoned)
+    for _ in range(20):
+        rounds.tend()
+    assert {level for (level,) in rows("logs_rollup", "level", well)} == set(LEVELS)
+    assert {level for (level,) in rows("logs_rollup", "level", sick)} == {HOUR}
+    assert len([record for record in caplog.records if str(sick.id) in record.getMessage()]) == 1
+    store(sick, [{}])
+    assert sick.id in rounds.sequence()

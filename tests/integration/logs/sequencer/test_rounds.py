@@ -148,7 +148,7 @@ def test_transaction_that_commits_late_is_skipped_by_nobody() -> None:
 # -- what each role of the database may do
 
 
-@pytest.mark.parametrize("table", ["head", "tile", "checkpoint", "stopped", "rollup"])
+@pytest.mark.parametrize("table", ["head", "tile", "checkpoint", "stopped", "rollup", "rollup_total", "rollup_user", "rollup_seen", "compaction"])
 def test_application_can_neither_read_nor_write_the_tables_of_the_log(table: str) -> None:
     for statement in (f"SELECT * FROM auditlog.logs_{table}", f"DELETE FROM auditlog.logs_{table}", f"UPDATE auditlog.logs_{table} SET tenant_id = tenant_id"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), connecting.connect("default") as connection:
