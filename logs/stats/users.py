@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (
 """
 # Plan: the key, once for each span and candidate.
 _CANDIDATES_IN_SPANS = """
-SELECT user_id, sum(entry_count)::bigint FROM auditlog.logs_rollup_user_view WHERE level = %s AND begins_at = ANY (%s) AND user_id = ANY (%s) GROUP BY 1
+SELECT user_id, sum(entry_count)::bigint FROM auditlog.logs_rollup_user_view WHERE level = %s AND begins_at = ANY (%s) AND user_id = ANY (%s) GROUP BY user_id
 """
 
 
@@ -66,9 +66,8 @@ def read_busiest(cursor: Any, cover: Cover, hours: Mapping[str, int], limit: int
     lists = [*_heads(cursor, runs, most), heapq.nlargest(most, hours.items(), key=lambda one: one[1])]
     candidates, bound = candidates_of(lists, most)
     totals = {user_id: hours.get(user_id, 0) for user_id in candidates}
-    for run in runs:
-        cursor.execute(_CANDIDATES_IN_SPANS, [run.level, run.spans, candidates])
-        add_up(totals, dict(cursor.fetchall()))
+    for user_id, count in _of_each(cursor, _CANDIDATES_IN_SPANS, [(run.level, run.spans, candidates) for run in runs]):
+        totals[user_id] += count
     found = first_of(totals, limit)
     if bound == 0 or (len(found) == limit and found[-1][1] > bound):
         return found
@@ -91,12 +90,9 @@ def read_unsketched(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime
 
 def estimate_distinct(cursor: Any, runs: Sequence[Run], marks: Sequence[datetime.datetime], present: Iterable[str]) -> float:
     """How many users there were in these runs, from sketches; `present`: who was there besides."""
-    sketches = [sketch.sketch_of(present)]
-    for run in runs:
-        over, _ = _split(run, marks)
-        cursor.execute(_REGISTERS_OF_RUN, [over.level, over.begins_at, over.ends_at])
-        sketches += [bytes(registers) for (registers,) in cursor.fetchall()]
-    return sketch.estimate(sketch.merge(sketches))
+    over = [_split(run, marks)[0] for run in runs]
+    sketches = [bytes(registers) for (registers,) in _of_each(cursor, _REGISTERS_OF_RUN, [_bounds(run) for run in over])]
+    return sketch.estimate(sketch.merge([*sketches, sketch.sketch_of(present)]))
 
 
 def names_of(tree: All) -> list[str]:
@@ -107,18 +103,11 @@ def names_of(tree: All) -> list[str]:
 
 def read_named(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], names: Sequence[str]) -> Iterator[tuple[datetime.datetime, str, int]]:
     """The entries of some users in a cover's runs: where a span begins, whose, how many."""
-    rows: list[Run] = []
-    for run in cover.runs:
-        over, rest = _split(run, marks)
-        if run.level > HOUR:
-            rows.append(run)
-            continue
-        if not rest.is_empty:
-            rows.append(rest)
-        cursor.execute(_SEEN_IN_RUN, [over.level, over.begins_at, over.ends_at])
-        for begins_at, text in cursor.fetchall():
-            by_user = decode_users(text)
-            yield from ((begins_at, name, by_user[name]) for name in names if name in by_user)
+    hours = [_split(run, marks) for run in cover.runs if run.level == HOUR]
+    for begins_at, text in _of_each(cursor, _SEEN_IN_RUN, [_bounds(over) for over, _ in hours]):
+        by_user = decode_users(text)
+        yield from ((begins_at, name, by_user[name]) for name in names if name in by_user)
+    rows = [run for run in cover.runs if run.level > HOUR] + [rest for _, rest in hours if not rest.is_empty]
     counted = union_of(_ROWS_OF_RUN, _WAITING, rows, cover.runs)
     cursor.execute(sql.SQL(_OF_USERS).format(counted=counted.text), (*counted.parameters, list(names)))
     yield from cursor.fetchall()
@@ -144,17 +133,10 @@ def first_of(totals: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
 def _read(cursor: Any, runs: Sequence[Run], cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> dict[str, int]:
     """The users of `runs`, of what waits in the time of `cover`, and of `parts`."""
     total: dict[str, int] = {}
-    rows: list[Run] = []
-    for run in runs:
-        over, rest = _split(run, marks)
-        if run.level == BLOCK:
-            rows.append(run)
-            continue
-        if not rest.is_empty:
-            rows.append(rest)
-        cursor.execute(_SEEN_IN_RUN, [over.level, over.begins_at, over.ends_at])
-        for _, text in cursor.fetchall():
-            add_up(total, decode_users(text))
+    named = [_split(run, marks) for run in runs if run.level < BLOCK]
+    for _, text in _of_each(cursor, _SEEN_IN_RUN, [_bounds(over) for over, _ in named]):
+        add_up(total, decode_users(text))
+    rows = [run for run in runs if run.level == BLOCK] + [rest for _, rest in named if not rest.is_empty]
     add_up(total, _added_up(cursor, rows, cover))
     add_up(total, parts)
     return {name: count for name, count in total.items() if count > 0}
@@ -181,3 +163,15 @@ def _split(run: Run, marks: Sequence[datetime.datetime]) -> tuple[Run, Run]:
     """The part of a run that is compacted, and the rest."""
     at = min(run.ends_at, max(run.begins_at, marks[run.level]))
     return Run(run.level, run.begins_at, at), Run(run.level, at, run.ends_at)
+
+
+def _bounds(run: Run) -> tuple[Any, ...]:
+    return run.level, run.begins_at, run.ends_at
+
+
+def _of_each(cursor: Any, statement: str, parameters: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The rows of one statement with each of several sets of parameters, asked at once."""
+    if not parameters:
+        return []
+    cursor.execute(" UNION ALL ".join([statement] * len(parameters)), [value for values in parameters for value in values])
+    return list(cursor.fetchall())
