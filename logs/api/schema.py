@@ -35,7 +35,7 @@ class StructExtension(OpenApiSerializerExtension):
 
 
 def to_openapi_30(schema: Any) -> Any:
-    """JSON Schema 2020-12 as OpenAPI 3.0.3 has it: `nullable` for null, one `example`, no `null` default."""
+    """JSON Schema 2020-12 as OpenAPI 3.0.3 has it: `nullable` for null, one `example`, no `null` default, no empty `required`."""
     if isinstance(schema, list):
         return [to_openapi_30(item) for item in schema]
     if not isinstance(schema, dict):
@@ -51,7 +51,7 @@ def to_openapi_30(schema: Any) -> Any:
             found["example"] = value[0]
         elif name == "properties":
             found[name] = {key: to_openapi_30(item) for key, item in value.items()}
-        elif name == "title" or (name == "default" and value is None):
+        elif name == "title" or (name == "default" and value is None) or (name == "required" and not value):
             continue
         else:
             found[name] = to_openapi_30(value)

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from logs.api import catalogue, integrity, saved_searches, timeline, views
+from logs.api import catalogue, integrity, saved_searches, stats, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
@@ -10,6 +10,8 @@ urlpatterns = [
     path("logs", views.EntriesView.as_view(), name="entries"),
     path("logs/bulk", views.BulkView.as_view(), name="entries-bulk"),
     path("logs/export", integrity.ExportView.as_view(), name="export"),
+    path("logs/stats", stats.StatsView.as_view(), name="stats"),
+    path("logs/facets", stats.FacetsView.as_view(), name="facets"),
     path("logs/<str:id>", views.EntryView.as_view(), name="entry"),
     path("logs/<str:id>/proof", integrity.ProofView.as_view(), name="entry-proof"),
     path("integrity/checkpoint", integrity.CheckpointView.as_view(), name="checkpoint"),

@@ -25,6 +25,8 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/logs", "POST"): ((401, Y, N, Y, N, Y, Y), entry()),
     ("api/v1/logs/bulk", "POST"): ((401, Y, N, Y, N, Y, Y), [entry()]),
     ("api/v1/logs/export", "GET"): ((401, N, 422, 422, 422, 422, 422), None),
+    ("api/v1/logs/stats", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    ("api/v1/logs/facets", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
     ("api/v1/logs/<str:id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
     ("api/v1/logs/<str:id>/proof", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
     ("api/v1/integrity/checkpoint", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
