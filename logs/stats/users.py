@@ -56,7 +56,7 @@ SELECT user_id, sum(entry_count)::bigint FROM auditlog.logs_rollup_user_view WHE
 
 def read_all(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> dict[str, int]:
     """Every user of a cover. `parts`: what the cover adds and subtracts, counted from the entries."""
-    return _read(cursor, cover.runs, cover, marks, parts)
+    return {name: count for name, count in _read(cursor, cover.runs, cover, marks, parts).items() if count > 0}
 
 
 def read_busiest(cursor: Any, cover: Cover, hours: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
@@ -78,7 +78,10 @@ def read_busiest(cursor: Any, cover: Cover, hours: Mapping[str, int], limit: int
 
 
 def read_hours(cursor: Any, cover: Cover, marks: Sequence[datetime.datetime], parts: Mapping[str, int]) -> dict[str, int]:
-    """The users of a cover's hours, of what waits in its time, and of `parts`: all besides its days and blocks."""
+    """The users of a cover's hours, of what waits in its time, and of `parts`: all besides its days and blocks.
+
+    Below zero where a part of an hour is to be subtracted from a day.
+    """
     return _read(cursor, [run for run in cover.runs if run.level == HOUR], cover, marks, parts)
 
 
@@ -139,7 +142,7 @@ def _read(cursor: Any, runs: Sequence[Run], cover: Cover, marks: Sequence[dateti
     rows = [run for run in runs if run.level == BLOCK] + [rest for _, rest in named if not rest.is_empty]
     add_up(total, _added_up(cursor, rows, cover))
     add_up(total, parts)
-    return {name: count for name, count in total.items() if count > 0}
+    return total
 
 
 def _added_up(cursor: Any, runs: Sequence[Run], cover: Cover) -> dict[str, int]:

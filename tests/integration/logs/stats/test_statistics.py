@@ -375,3 +375,15 @@ def test_facets_of_many_matches_say_how_many_were_looked_at(monkeypatch: pytest.
     monkeypatch.setattr(statistics, "FACETS_LOOK_AT", 5)
     found = service_of(tenant).get(FACETS, request_id="r1", fields="action").json()["facets"]
     assert found == {"action": {"values": [{"value": "UPDATE", "count": 5}], "is_complete": False, "looked_at": 5}}
+
+
+def test_a_part_of_an_hour_is_taken_from_a_days_users() -> None:
+    """A day that is compacted, without its first minute: who was there in that minute alone is below zero in what the day is added to."""
+    tenant, day = new_tenant(), TODAY - 50 * DAY
+    moments = [day + datetime.timedelta(seconds=30), day + 12 * HOUR]
+    store(tenant, [{"user_id": user_id, "timestamp": rfc3339(moment)} for user_id, moment in zip(["alice", "alice"], moments, strict=True)])
+    store(tenant, [{"user_id": "bob", "timestamp": rfc3339(moments[1])}] * 2)
+    sequence_all()
+    compact_all(NOW)
+    answer = service_of(tenant).get(FACETS, **{"from": rfc3339(day + datetime.timedelta(minutes=1)), "to": rfc3339(day + DAY), "fields": "user_id"})
+    assert answer.json()["facets"]["user_id"]["values"] == [{"value": "bob", "count": 2}, {"value": "alice", "count": 1}]
