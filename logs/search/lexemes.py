@@ -27,7 +27,7 @@ from logs.search.tree import (
     TextIs,
     TextStarts,
 )
-from logs.search.words import SIGNS, lowered, phrase_of, words_in_json, words_of
+from logs.search.words import SIGNS, phrase_of, whole_words_in_json, whole_words_of
 
 MAX_LEXEME = 480
 _PREFIX_CHARACTERS = 6
@@ -75,7 +75,7 @@ def lexemes_of(node: Node, prefix: str) -> str | None:  # noqa: PLR0911  # one f
 
 def _of_metadata(node: MetadataIs | MetadataStarts | MetadataExists | MetadataCompared, prefix: str) -> str | None:
     """The keys and the value, unless the entry's text is so long that it was cut off."""
-    found = [lexeme for key in node.path for lexeme in _all_of(prefix, words_in_json(key))]
+    found = [lexeme for key in node.path for lexeme in _all_of(prefix, whole_words_in_json(key))]
     if isinstance(node, MetadataIs):
         value = _all_or_none(_join("&", _all_of(prefix, _words_of_meaning(meaning))) for meaning in metadata.meanings(node.value))
         found += [] if value is None else [value]
@@ -84,7 +84,7 @@ def _of_metadata(node: MetadataIs | MetadataStarts | MetadataExists | MetadataCo
 
 
 def _words_of_meaning(meaning: Any) -> set[str]:
-    return words_in_json(meaning) if isinstance(meaning, str) else words_of(metadata.text_of(meaning))
+    return whole_words_in_json(meaning) if isinstance(meaning, str) else whole_words_of(metadata.text_of(meaning))
 
 
 def _all_of(prefix: str, words: Iterable[str]) -> list[str]:
@@ -92,7 +92,7 @@ def _all_of(prefix: str, words: Iterable[str]) -> list[str]:
 
 
 def _words(prefix: str, value: str) -> str | None:
-    return _join("&", _all_of(prefix, words_of(lowered(value))))
+    return _join("&", _all_of(prefix, whole_words_of(value)))
 
 
 def _start(prefix: str, start: str) -> str | None:

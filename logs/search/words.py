@@ -79,9 +79,14 @@ def words_of(text: str) -> set[str]:
     return {word for word in (*whole.split(" "), *whole.translate(_SIGNS_TO_SPACES).split(" ")) if word}
 
 
-def words_in_json(text: str) -> set[str]:
-    """The words that a string has where it stands in JSON."""
-    return words_of(lowered(_JSON_ESCAPE.sub(" ", msgspec.json.encode(text)[1:-1].decode())))
+def whole_words_of(text: str) -> set[str]:
+    """The whole words of a text. Whatever has them has their parts, too."""
+    return {word for word in _whole(lowered(text).replace(BREAK, " ")).split(" ") if word}
+
+
+def whole_words_in_json(text: str) -> set[str]:
+    """The whole words that a string has where it stands in JSON."""
+    return whole_words_of(_JSON_ESCAPE.sub(" ", msgspec.json.encode(text)[1:-1].decode()))
 
 
 def spaced(text: str, *, is_whole: bool) -> str:

@@ -96,12 +96,12 @@ GOLDEN: list[tuple[Node, str, tuple[Any, ...]]] = [
 # What the index of words is asked for it.
 LEXEMES: list[tuple[Node, str | None]] = [
     (All((TextIs("action", ("LOGIN",)), SeverityIs((3, 4)), OutcomeIs((2,)))), "('0abcde=LOGIN' & ('0abcde=3' | '0abcde=4') & '0abcde=failure')"),
-    (TextIs("user_id", ("Ben@Example.com",)), "('0abcdeben' & '0abcdeben@example.com' & '0abcdecom' & '0abcdeexample')"),
+    (TextIs("user_id", ("Ben@Example.com",)), "'0abcdeben@example.com'"),
     (TextIs("user_id", ("a", "/")), None),
     (TextStarts("source", "key:a b"), "'0abcde=@key:a_b':*"),
     (FieldChanged("a b"), "'0abcde~a_b'"),
-    (MetadataIs(("a b",), "x.y"), "(('0abcdea' & '0abcdeb' & ('0abcdex' & '0abcdex.y' & '0abcdey')) | '0abcde=long')"),
-    (MetadataIs(("n",), "1.50"), "(('0abcden' & (('0abcde1' & '0abcde1.50' & '0abcde50') | ('0abcde1' & '0abcde1.5' & '0abcde5'))) | '0abcde=long')"),
+    (MetadataIs(("a b",), "x.y"), "(('0abcdea' & '0abcdeb' & '0abcdex.y') | '0abcde=long')"),
+    (MetadataIs(("n",), "1.50"), "(('0abcden' & ('0abcde1.50' | '0abcde1.5')) | '0abcde=long')"),
     (MetadataExists(("n", "m")), "(('0abcden' & '0abcdem') | '0abcde=long')"),
     (MetadataExists(("/",)), None),
     (AnyOf((TextIs("action", ("A",)), TextIs("request_id", ("r",)))), None),
