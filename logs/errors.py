@@ -7,8 +7,10 @@ Refused
 ├── InvalidEntries         422  one or more entries are wrong; nothing was stored
 ├── IdempotencyConflict    422  the key was used for other content
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
-└── InvalidQuery           422  a filter, limit or cursor is wrong
+├── InvalidQuery           422  a filter, limit or cursor is wrong
+└── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
 Unavailable
+├── ExportsBusy            503  as many exports are under way as this process carries on
 ├── WriterOverloaded       503  the queue is full; nothing was stored
 └── CommitFailed           503  `outcome` says whether the entries may have been stored
 IntegrityViolation         what is stored is not what was committed; never retried
@@ -68,6 +70,24 @@ class NotSequenced(Refused):
 class InvalidQuery(Invalid):
     code = "invalid_query"
     title = "The question is not right"
+
+
+class RangeNotSatisfiable(Refused):
+    status = 416
+    code = "range_not_satisfiable"
+    title = "The file has no such range"
+
+    def __init__(self, file_bytes: int) -> None:
+        super().__init__(f"The file has {file_bytes} bytes.", headers={"Content-Range": f"bytes */{file_bytes}"})
+
+
+class ExportsBusy(Unavailable):
+    code = "exports_busy"
+    title = "As many exports are under way as the server carries on"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        detail = "The server carries on as many exports as it may. Try again shortly, or make an export job: POST /api/v1/exports."
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
 
 
 class WriterOverloaded(Unavailable):

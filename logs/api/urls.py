@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from logs.api import catalogue, integrity, views
+from logs.api import catalogue, export, integrity, views
 
 urlpatterns = [
     path("logs", views.EntriesView.as_view(), name="entries"),
     path("logs/bulk", views.BulkView.as_view(), name="entries-bulk"),
-    path("logs/export", integrity.ExportView.as_view(), name="export"),
+    path("logs/export", export.ExportView.as_view(), name="export"),
     path("logs/<str:id>", views.EntryView.as_view(), name="entry"),
     path("logs/<str:id>/proof", integrity.ProofView.as_view(), name="entry-proof"),
     path("integrity/checkpoint", integrity.CheckpointView.as_view(), name="checkpoint"),
