@@ -135,8 +135,9 @@ async def _send_pieces(pieces: Iterator[bytes], gone: asyncio.Future[None], send
     """Send the body but for its end. False if it is not whole: then the connection has to end without one."""
     loop = asyncio.get_running_loop()
     while True:
-        pull = loop.run_in_executor(None, next, pieces, None)
-        await asyncio.wait({pull, gone}, return_when=asyncio.FIRST_COMPLETED)
+        pull: asyncio.Future[bytes | None] = loop.run_in_executor(None, next, pieces, None)
+        waited: set[asyncio.Future[Any]] = {pull, gone}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if gone.done():
             # Whatever the pull comes to, closing the response ends it.
             pull.add_done_callback(lambda ended: ended.cancelled() or ended.exception())

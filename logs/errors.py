@@ -8,6 +8,7 @@ Refused
 ├── IdempotencyConflict    422  the key was used for other content
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
 ├── InvalidQuery           422  a filter, limit or cursor is wrong
+├── ExportRightsLost       403  the asker of an export job may no longer read what it would hold; told by the job, not by an answer
 └── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
 Unavailable
 ├── ExportsBusy            503  as many exports are under way as this process carries on
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from accounts.problems import Fault, Invalid, PayloadTooLarge, Refused, Unavailable, UnsupportedMediaType
+from accounts.problems import Fault, Invalid, NotAllowed, PayloadTooLarge, Refused, Unavailable, UnsupportedMediaType
 
 
 class NotJSON(Refused):
@@ -70,6 +71,16 @@ class NotSequenced(Refused):
 class InvalidQuery(Invalid):
     code = "invalid_query"
     title = "The question is not right"
+
+
+class ExportRightsLost(NotAllowed):
+    """Not an answer: the reason for which an export job failed."""
+
+    code = "rights_lost"
+    title = "Whoever asked may no longer read this"
+
+    def __init__(self) -> None:
+        super().__init__("Whoever asked for the export may no longer read these entries, or not the same ones.")
 
 
 class RangeNotSatisfiable(Refused):

@@ -8,13 +8,15 @@ import msgspec
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from accounts.schema import UNAVAILABLE
+from accounts.schema import UNAVAILABLE, problem_response
 from logs.api.documentation import INVALID_QUERY, STORED, TENANT, filter_parameters
 from logs.api.integrity_documentation import NONE_YET, ORIGIN, STEP
 from logs.evidence import DEFAULT_LIMIT as DEFAULT_EVIDENCE
 from logs.evidence import MAX_LIMIT as MAX_EVIDENCE
 from logs.export.asking import COMPRESSIONS, EVIDENCE, FORMAT_NAMES, ORDERS
 from logs.export.formats import FORMATS
+from logs.export.output import ExportJobOutput
+from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 MANIFEST = {
     "format": "ndjson",
@@ -89,4 +91,132 @@ export: dict[str, Any] = {
         _shown("a table", _CSV, _CSV_TYPE),
         _shown("a Parquet file", "PAR1...", _PARQUET),
     ],
+}
+
+JOB_ID = "019a2b3c-4d5e-7000-8000-0000000000e1"
+_ASKED = {"format": "ndjson", "compression": "zstd", "query": "user_id=alice"}
+_QUEUED = {
+    "id": JOB_ID,
+    "state": "queued",
+    "format": "ndjson",
+    "compression": "zstd",
+    "order": "desc",
+    "query": "user_id=alice",
+    "asked_by": "user:anna",
+    "created_at": "2026-01-31T12:00:01.000000Z",
+    "attempts": 0,
+    "entries_written": 0,
+    "bytes_written": 0,
+}
+_FILE_PATH = f"/api/v1/exports/{JOB_ID}/file?expires=1769861702&signature=4be1c2"
+_DONE = _QUEUED | {
+    "state": "done",
+    "attempts": 1,
+    "entries_written": 1,
+    "bytes_written": 401,
+    "started_at": "2026-01-31T12:00:01.500000Z",
+    "finished_at": "2026-01-31T12:00:02.000000Z",
+    "expires_at": "2026-02-07T12:00:02.000000Z",
+    "manifest": MANIFEST | {"compression": "zstd", "bytes": 401},
+    "file": {
+        "url": _FILE_PATH,
+        "url_expires_at": "2026-01-31T12:15:02.000000Z",
+        "name": "entries-acme-20260131T120001Z.ndjson.zst",
+        "bytes": 401,
+        "sha256": MANIFEST["sha256"],
+    },
+}
+_NO_JOB = problem_response(404, "not_found", "There is nothing here", f"There is no export job {JOB_ID}, or none that you may see.")
+_NO_PARAMETERS = problem_response(
+    422,
+    "invalid_query",
+    "The question is not right",
+    "There is no parameter 'x'. There is none here.",
+    errors=[{"pointer": "x", "code": "unknown_parameter", "detail": "There is no parameter 'x'. There is none here."}],
+)
+_ID = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)
+_COMMON: dict[Any, Any] = {422: _NO_PARAMETERS, 503: UNAVAILABLE}
+
+
+def list_exports_with(page: type) -> dict[str, Any]:
+    """`extend_schema` arguments for the list; `page` is the type of its answer."""
+    return {
+        "operation_id": "exports_list",
+        "summary": "List export jobs",
+        "description": "Newest first: your own; for Admins, all of the tenant.",
+        "parameters": [
+            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
+            OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` of an answer."),
+            TENANT,
+        ],
+        "responses": {200: _answer(page, "One page."), **_COMMON},
+        "examples": [_shown("jobs", {"results": [_DONE], "next": None})],
+    }
+
+
+def create_export_with(request: type) -> dict[str, Any]:
+    """`extend_schema` arguments for asking; `request` is the type of the body."""
+    detail = "You have 3 export jobs under way already. Wait for one of them, or cancel it."
+    return {
+        "operation_id": "exports_create",
+        "summary": "Make an export in the background",
+        "description": (
+            "A worker writes the file to object storage, with the rights that you have then. The answer's address (`Location`) tells how far it is and, "
+            "once it is done, where the file is. Formats and filters as in `GET /api/v1/logs/export`, but for `evidence`."
+        ),
+        "parameters": [TENANT],
+        "request": request,
+        "responses": {
+            202: _answer(ExportJobOutput, "Asked for."),
+            400: problem_response(400, "bad_request", "The request is not right", "The body is not JSON: JSON is malformed."),
+            422: problem_response(
+                422,
+                "invalid",
+                "The content is not right",
+                '"xml" is not a valid choice.',
+                errors=[{"pointer": "/format", "code": "invalid_choice", "detail": '"xml" is not a valid choice.'}],
+            ),
+            429: problem_response(429, "too_many_requests", "Too many requests", detail),
+            503: UNAVAILABLE,
+        },
+        "examples": [OpenApiExample("a job", value=_ASKED, request_only=True), _shown("asked for", _QUEUED, status=202)],
+    }
+
+
+get_export: dict[str, Any] = {
+    "operation_id": "exports_get",
+    "summary": "Read how far an export job is",
+    "parameters": [_ID, TENANT],
+    "responses": {200: _answer(ExportJobOutput, "The job."), 404: _NO_JOB, **_COMMON},
+    "examples": [_shown("done", _DONE), _shown("queued", _QUEUED)],
+}
+delete_export: dict[str, Any] = {
+    "operation_id": "exports_delete",
+    "summary": "Cancel an export job, or remove its file",
+    "description": "A job that runs stops within seconds. Of one that is done, the file is removed. Its record stays.",
+    "parameters": [_ID, TENANT],
+    "responses": {204: OpenApiResponse(description="So it is."), 404: _NO_JOB, **_COMMON},
+}
+_BYTES = "application/octet-stream"
+get_export_file: dict[str, Any] = {
+    "operation_id": "exports_file",
+    "summary": "Download the file of an export job",
+    "description": "The address comes from `file.url` of the job, and expires. It needs no credential: whoever has it can open the file.",
+    "parameters": [
+        _ID,
+        OpenApiParameter("expires", OpenApiTypes.INT64, required=True),
+        OpenApiParameter("signature", OpenApiTypes.STR, required=True),
+        OpenApiParameter("Range", OpenApiTypes.STR, OpenApiParameter.HEADER, description="One range, such as `bytes=1000-` (RFC 9110)."),
+        OpenApiParameter("If-Range", OpenApiTypes.STR, OpenApiParameter.HEADER, description="The `ETag` of the part that you have."),
+    ],
+    "auth": [],
+    "responses": {
+        (200, _BYTES): _answer(OpenApiTypes.BINARY, "The file, under its own content type. `ETag` is its SHA-256."),
+        (206, _BYTES): _answer(OpenApiTypes.BINARY, "The part asked for."),
+        403: problem_response(403, "not_allowed", "You may not do this", "The link has expired. The job's own address gives a new one."),
+        404: problem_response(404, "not_found", "There is nothing here", "The file was removed."),
+        416: problem_response(416, "range_not_satisfiable", "The file has no such range", "The file has 401 bytes."),
+        **_COMMON,
+    },
+    "examples": [_shown("a file", "...", _BYTES), _shown("a part", "...", _BYTES, 206)],
 }

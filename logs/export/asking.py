@@ -67,7 +67,7 @@ def asked_again(words: str, principal: Principal) -> All:
 
 def one_of(name: str, value: str | None, known: Sequence[str]) -> str:
     """`value`, if it is one of `known`. Raises InvalidQuery."""
-    if value not in known:
+    if value is None or value not in known:
         raise InvalidQuery([Fault(name, "unknown_value", f"{name} has to be one of {', '.join(known)}.")])
     return value
 

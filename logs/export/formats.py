@@ -9,11 +9,9 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
@@ -21,11 +19,11 @@ from logs.export.manifest import Manifest
 from logs.export.selecting import select_columns, select_lines
 from logs.export.snapshot import Rows
 from logs.search.sql import Condition
-from logs.storage.parquet import COLUMN_NAMES, ENTRY_SCHEMA, MAX_GROUP_BYTES, MAX_GROUP_ROWS, WRITER_OPTIONS, batch_of
+from logs.storage.table import TABLE_COLUMN_NAMES
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), and the apostrophe that says that it is none.
 # Its own kind is marked as well, so that whoever removes one apostrophe from each cell that begins with one has the value back.
-RISKY_STARTS = frozenset("=+-@\t\r\n＝＋－＠'")
+RISKY_STARTS = frozenset("=+-@\t\r\n'\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -77,7 +75,7 @@ class CSVWriter:
     """RFC 4180: header, CRLF, UTF-8. Every cell is text that no spreadsheet takes for a formula."""
 
     def begin(self) -> bytes:
-        return (",".join(COLUMN_NAMES) + "\r\n").encode()
+        return (",".join(TABLE_COLUMN_NAMES) + "\r\n").encode()
 
     def add(self, rows: Rows) -> bytes:
         text = io.StringIO(newline="")
@@ -86,65 +84,6 @@ class CSVWriter:
 
     def end(self, manifest: Manifest | None) -> bytes:
         return b""
-
-
-class ParquetWriter:
-    """Parquet of ENTRY_SCHEMA. A row group is held in memory until it is full; the manifest stands in the file's metadata."""
-
-    MANIFEST_KEY: ClassVar[str] = "auditlog.manifest"
-
-    def __init__(self) -> None:
-        self._sink = _Sink()
-        self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), ENTRY_SCHEMA, **WRITER_OPTIONS)
-        self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = self._waiting_bytes = 0
-
-    def begin(self) -> bytes:
-        return self._sink.take()
-
-    def add(self, rows: Rows) -> bytes:
-        batch = batch_of(rows)
-        self._waiting.append(batch)
-        self._waiting_rows += batch.num_rows
-        self._waiting_bytes += batch.nbytes
-        if self._waiting_rows >= MAX_GROUP_ROWS or self._waiting_bytes >= MAX_GROUP_BYTES:
-            self._close_group()
-        return self._sink.take()
-
-    def end(self, manifest: Manifest | None) -> bytes:
-        self._close_group()
-        if manifest is not None:
-            self._writer.add_key_value_metadata({self.MANIFEST_KEY: _encode(manifest).decode()})
-        self._writer.close()
-        return self._sink.take()
-
-    def _close_group(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, ENTRY_SCHEMA), row_group_size=self._waiting_rows)
-            self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
-
-
-class _Sink:
-    """A file for pyarrow, whose bytes are taken out as they come."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: Any) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        self.closed = True
-
-    def take(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
 
 
 @dataclass(frozen=True)
@@ -166,6 +105,13 @@ def _weigh_columns(row: Sequence[Any]) -> int:
     return sum([len(value) for value in row if value.__class__ is str])
 
 
+def _parquet_writer(catalogue: TenantCatalogue) -> Writer:
+    # 50 MiB of pyarrow, for processes that are asked for Parquet.
+    from logs.export.parquet_file import ParquetWriter
+
+    return ParquetWriter()
+
+
 def _columns(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
     return select_columns(question)
 
@@ -174,7 +120,7 @@ FORMATS: dict[str, Format] = {
     "json": Format(select_lines, _weigh_line, DocumentWriter, "application/json"),
     "ndjson": Format(select_lines, _weigh_line, LinesWriter, "application/x-ndjson"),
     "csv": Format(_columns, _weigh_columns, lambda _: CSVWriter(), "text/csv; charset=utf-8; header=present"),
-    "parquet": Format(_columns, _weigh_columns, lambda _: ParquetWriter(), "application/vnd.apache.parquet", describes_itself=True),
+    "parquet": Format(_columns, _weigh_columns, _parquet_writer, "application/vnd.apache.parquet", describes_itself=True),
 }
 
 

@@ -12,7 +12,7 @@ from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
 from logs.search.sql import Condition, condition_of
 from logs.storage.columns import as_text
-from logs.storage.parquet import PARQUET_COLUMNS
+from logs.storage.table import TABLE_COLUMNS
 
 _REQUIRED = ("user_id", "action", "resource_type")
 _OPTIONAL = ("resource_id", "session_id", "request_id")
@@ -30,7 +30,7 @@ def _line() -> str:
     """An entry as `search.output.EntryOutput`, without its title: JSON text. Absent fields are NULL, and `concat` leaves NULLs out."""
     moments = [f"""'"{name}":"', {as_text(name)}, '",'""" for name in ("timestamp", "received_at")]
     required = [f"""'"{name}":', to_json({name}), ','""" for name in _REQUIRED]
-    labels = [f"""'"{name}":"', {PARQUET_COLUMNS[name].as_string()}, '",'""" for name in ("severity", "outcome")]
+    labels = [f"""'"{name}":"', {TABLE_COLUMNS[name].as_string()}, '",'""" for name in ("severity", "outcome")]
     optional = [f"""',"{name}":' || to_json({name})::text""" for name in _OPTIONAL]
     optional_last = [f"""',"{name}":' || to_json({name})::text""" for name in _OPTIONAL_LAST]
     json = [f"""',"{name}":' || {as_text(name)}""" for name in _JSON]
@@ -55,7 +55,7 @@ def _line() -> str:
 LINE = sql.SQL(_line())
 # What a title is made of, for entries whose action has a template: user, action, resource type and id, metadata.
 TITLE_COLUMNS = [sql.SQL(name) for name in ("user_id", "action", "resource_type", "resource_id", "metadata::text")]
-COLUMNS = [*PARQUET_COLUMNS.values(), sql.SQL(_POSITION)]
+COLUMNS = [*TABLE_COLUMNS.values(), sql.SQL(_POSITION)]
 
 
 def select_lines(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
@@ -64,7 +64,7 @@ def select_lines(question: ExportQuestion, catalogue: TenantCatalogue) -> Condit
 
 
 def select_columns(question: ExportQuestion) -> Condition:
-    """The columns of `storage.parquet.ENTRY_SCHEMA`."""
+    """The columns of `storage.table`."""
     return _select(COLUMNS, question)
 
 

@@ -2,6 +2,19 @@
 
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
+from logs.models.export import ExportJob, ExportState
 from logs.models.verification import VerificationResult, VerificationRun
 
-__all__ = ["ActionDefinition", "ActionSchema", "CatalogueMode", "Entry", "LogSettings", "Outcome", "Severity", "VerificationResult", "VerificationRun"]
+__all__ = [
+    "ActionDefinition",
+    "ActionSchema",
+    "CatalogueMode",
+    "Entry",
+    "ExportJob",
+    "ExportState",
+    "LogSettings",
+    "Outcome",
+    "Severity",
+    "VerificationResult",
+    "VerificationRun",
+]

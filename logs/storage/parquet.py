@@ -1,7 +1,9 @@
 """Entries as Parquet: the one schema that exports and the archive write, and the way from rows to a record batch and back.
 
-A row is a tuple in the order of ENTRY_SCHEMA, with the values that `PARQUET_COLUMNS` and the position give: text as the writer sends it
-(`logs.storage.columns`), `changed_fields` as a list, `position` as a number. Lossless: JSON stays the text that PostgreSQL prints for jsonb.
+A row is a tuple in the order of ENTRY_SCHEMA, which is that of `storage.table`, with the values that its columns have in SQL: text as the
+writer sends it, `changed_fields` as a list, `position` as a number. Lossless: JSON stays the text that PostgreSQL prints for jsonb.
+
+Importing this costs a process 50 MiB (pyarrow), so whoever needs it now and then imports it then.
 """
 
 from __future__ import annotations
@@ -11,10 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from psycopg import sql
-
-from logs.models import Outcome, Severity
-from logs.storage.columns import as_text
 
 _MOMENT = pa.timestamp("us", tz="UTC")
 ENTRY_SCHEMA = pa.schema(
@@ -44,26 +42,12 @@ ENTRY_SCHEMA = pa.schema(
         pa.field("position", pa.int64()),
     ]
 )
-COLUMN_NAMES: tuple[str, ...] = tuple(ENTRY_SCHEMA.names)
 # What the writers of Parquet files are given, so that exports and the archive come out alike.
 WRITER_OPTIONS: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "version": "2.6", "write_statistics": True}
 # A row group is closed at whichever comes first.
 MAX_GROUP_ROWS = 65_536
 MAX_GROUP_BYTES = 16 * 2**20
 _MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
-
-def _labelled(column: str, choices: type[Severity | Outcome]) -> str:
-    whens = " ".join(f"WHEN {choice.value} THEN '{choice.label}'" for choice in choices)
-    return f"CASE {column} {whens} END"
-
-
-# One expression of SQL for each of the columns but `position`, over `auditlog.logs_entry_view`.
-PARQUET_COLUMNS: dict[str, sql.SQL] = {
-    name: sql.SQL(_labelled(name, Severity) if name == "severity" else _labelled(name, Outcome) if name == "outcome" else as_text(name))
-    for name in COLUMN_NAMES
-    if name != "position"
-}
 
 
 def batch_of(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from logs.models import Entry
-from logs.storage.parquet import COLUMN_NAMES, ENTRY_SCHEMA, PARQUET_COLUMNS, WRITER_OPTIONS, batch_of, rows_of
+from logs.storage.parquet import ENTRY_SCHEMA, WRITER_OPTIONS, batch_of, rows_of
+from logs.storage.table import TABLE_COLUMN_NAMES, TABLE_COLUMNS
 
 TEXT = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 MAYBE = some.none() | TEXT
@@ -38,8 +39,8 @@ def test_rows_survive_the_batch_and_the_file(rows: list[tuple[Any, ...]]) -> Non
 
 def test_columns_are_those_of_an_entry_and_its_position() -> None:
     of_the_model = {field.name for field in Entry._meta.get_fields()} - {"tenant_id", "batch_id", "batch_index"}
-    assert set(COLUMN_NAMES) == of_the_model | {"position"}
-    assert [*PARQUET_COLUMNS, "position"] == list(COLUMN_NAMES)
+    assert set(TABLE_COLUMN_NAMES) == of_the_model | {"position"}
+    assert tuple(ENTRY_SCHEMA.names) == (*TABLE_COLUMNS, "position") == TABLE_COLUMN_NAMES
 
 
 @pytest.mark.parametrize("wrong", ["yesterday", "2026-13-01T00:00:00.000000Z"])
