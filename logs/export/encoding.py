@@ -35,6 +35,7 @@ class Encoding:
             piece = writer.add(rows)
             self.entries += len(rows)
             yield from self._packed(piece, tally)
+        yield from self._packed(writer.finish(), tally)
         yield from self._packed(writer.end(self.manifest(tally) if tally or format.describes_itself else None), None)
         if rest := self._packer.flush():
             yield rest

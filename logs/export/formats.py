@@ -1,6 +1,7 @@
 """Rows to the bytes of a file, format by format. Pure: no clock, no network, no database.
 
-A writer is told to `begin`, given pages of rows, and told to `end`; whatever each answers is the next piece of the file.
+A writer is told to `begin`, given pages of rows, told that these were all, and told to `end`; whatever each answers is the next piece of
+the file.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ class Writer(Protocol):
 
     def begin(self) -> bytes: ...
     def add(self, rows: Rows) -> bytes: ...
+    def finish(self) -> bytes:
+        """What belongs to the rows and is still to come."""
+
     def end(self, manifest: Manifest | None) -> bytes:
         """The end of the file. `manifest` is that of all before it, where the file is to hold it."""
 
@@ -47,6 +51,9 @@ class LinesWriter:
 
     def add(self, rows: Rows) -> bytes:
         return ("\n".join(_titled(rows, self._catalogue)) + "\n").encode()
+
+    def finish(self) -> bytes:
+        return b""
 
     def end(self, manifest: Manifest | None) -> bytes:
         return b"" if manifest is None else _encode({"manifest": manifest}) + b"\n"
@@ -67,8 +74,11 @@ class DocumentWriter:
         self._between = ",\n"
         return text.encode()
 
+    def finish(self) -> bytes:
+        return b"\n]"
+
     def end(self, manifest: Manifest | None) -> bytes:
-        return b'\n],"manifest":' + _encode(manifest) + b"}\n"
+        return b',"manifest":' + _encode(manifest) + b"}\n"
 
 
 class CSVWriter:
@@ -81,6 +91,9 @@ class CSVWriter:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\r\n").writerows([[_cell(value) for value in row] for row in rows])
         return text.getvalue().encode()
+
+    def finish(self) -> bytes:
+        return b""
 
     def end(self, manifest: Manifest | None) -> bytes:
         return b""

@@ -38,8 +38,11 @@ class ParquetWriter:
             self._close_group()
         return self._sink.take()
 
-    def end(self, manifest: Manifest | None) -> bytes:
+    def finish(self) -> bytes:
         self._close_group()
+        return self._sink.take()
+
+    def end(self, manifest: Manifest | None) -> bytes:
         if manifest is not None:
             self._writer.add_key_value_metadata({self.MANIFEST_KEY: _encode(manifest).decode()})
         self._writer.close()

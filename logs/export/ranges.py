@@ -6,7 +6,7 @@ import re
 
 from logs.errors import RangeNotSatisfiable
 
-_RANGE = re.compile(r"bytes=\s*(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))\s*")
+_RANGE = re.compile(r"bytes=\s*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))\s*")
 
 
 def range_in(header: str | None, file_bytes: int) -> tuple[int, int] | None:

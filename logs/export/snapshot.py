@@ -24,7 +24,7 @@ from logs.storage.reading import NAME_TENANT
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 PAGE_ROWS = 1_000
-PAGE_BYTES = 4 * 2**20
+PAGE_BYTES = 2**20
 # libpq hands rows over by so many, so that a page of the largest entries does not have to be in memory whole.
 PIECE_ROWS = 32
 LEAST_ROWS = 16

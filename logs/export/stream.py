@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import psycopg
 from django.conf import settings
 
-from accounts.problems import Fault
+from accounts.problems import Fault, Unavailable
 from logs.catalogue import catalogue_of
 from logs.errors import ExportsBusy, InvalidQuery
 from logs.export.asking import ExportQuestion
@@ -96,7 +96,7 @@ class ExportStream:
 
 
 def open_stream(question: ExportQuestion, *, coding: str = "none") -> ExportStream:
-    """Begin an export; `coding` packs it on the way. Raises ExportsBusy, InvalidQuery, and psycopg.OperationalError if the database is away."""
+    """Begin an export; `coding` packs it on the way. Raises ExportsBusy, InvalidQuery, and Unavailable if the database is away."""
     _enter()
     try:
         snapshot = Snapshot(
@@ -105,6 +105,9 @@ def open_stream(question: ExportQuestion, *, coding: str = "none") -> ExportStre
             # The server cuts a client off after half of it (auditlog_project.http_bridge); this is for when the server itself is gone.
             idle_seconds=2 * settings.AUDITLOG_EXPORT_STALL_SECONDS,
         )
+    except psycopg.OperationalError as error:
+        _leave()
+        raise _away(error) from error
     except BaseException:
         _leave()
         raise
@@ -116,10 +119,18 @@ def open_stream(question: ExportQuestion, *, coding: str = "none") -> ExportStre
         raise
     try:
         stream.read_ahead()
+    except psycopg.OperationalError as error:
+        stream.close()
+        raise _away(error) from error
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def _away(error: psycopg.OperationalError) -> Unavailable:
+    logger.warning("the database is away or slow: %s", error)
+    return Unavailable("The database does not answer in time.")
 
 
 def stream_count() -> int:
