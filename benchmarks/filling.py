@@ -11,25 +11,25 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.limits import _ESCAPES, column_texts
+from benchmarks.limits import COPY_ESCAPES, column_texts
 from benchmarks.product import Installation
-from benchmarks.rows import SECOND, Entry
+from benchmarks.rows import Entry
 from logs.storage.columns import COPY_ENTRIES, ENTRY_COLUMNS
+from logs.storage.ids import RandomBits, entry_id, microseconds
 
 BATCH = 1000
 COPY_BATCHES = "COPY auditlog.logs_batch (id, tenant_id, entry_count, records, first_position, lowest_id, highest_id) FROM STDIN"
-# Enough for the time that a run takes, and no partition has to be made for it.
+# Two days' partitions at most.
 SPAN = datetime.timedelta(hours=6)
 
 
 def fill(installed: Installation, entries: Sequence[Entry], count: int, *, ends_at: datetime.datetime | None = None) -> None:
     """Add `count` entries to the installation's tenant, spread evenly over the hours before `ends_at` (default: now)."""
-    ends_at = ends_at or datetime.datetime.now(datetime.UTC)
-    rows = [_rest_of(entry, installed.tenant_id) for entry in entries]
-    step = SPAN / count
+    begins_at = (ends_at or datetime.datetime.now(datetime.UTC)) - SPAN
+    rests = [_rest_of(entry) for entry in entries]
+    bits = RandomBits()
     with psycopg.connect(installed.superuser_url) as connection, connection.cursor() as cursor:
-        for day in {ends_at.date(), (ends_at - SPAN).date()}:
-            moment = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+        for moment in (begins_at, begins_at + SPAN):
             cursor.execute("SELECT auditlog.ensure_partition(%s, 90)", [moment])
         cursor.execute("SELECT nextval('auditlog.logs_batch_id_seq') FROM generate_series(1, %s)", [-(-count // BATCH)])
         batch_ids = [int(row[0]) for row in cursor.fetchall()]
@@ -41,10 +41,10 @@ def fill(installed: Installation, entries: Sequence[Entry], count: int, *, ends_
             for number, batch_id in enumerate(batch_ids):
                 first = number * BATCH
                 size = min(BATCH, count - first)
-                lines, ids = _lines(rows, ends_at - SPAN, step, first, size, batch_id)
-                copy.write("".join(lines).encode())
+                made = [_line(installed.tenant_id, begins_at + SPAN / count * place, rests[place % len(rests)], bits) for place in range(first, first + size)]
+                copy.write("".join(f"{line}\t{batch_id}\t{index}\n" for index, (_, line) in enumerate(made)).encode())
                 records = os.urandom(32 * size).hex()
-                batches.append(f"{batch_id}\t{installed.tenant_id}\t{size}\t\\\\x{records}\t{position + first}\t{ids[0]}\t{ids[-1]}\n")
+                batches.append(f"{batch_id}\t{installed.tenant_id}\t{size}\t\\\\x{records}\t{position + first}\t{made[0][0]}\t{made[-1][0]}\n")
         with cursor.copy(COPY_BATCHES.encode()) as copy:
             for batch in batches:
                 copy.write(batch.encode())
@@ -52,27 +52,14 @@ def fill(installed: Installation, entries: Sequence[Entry], count: int, *, ends_
         connection.execute("VACUUM ANALYZE auditlog.logs_entry, auditlog.logs_batch")
 
 
-def _rest_of(entry: Entry, tenant_id: str) -> tuple[str, str]:
-    """The tenant, and the columns after the times, as COPY text."""
+def _rest_of(entry: Entry) -> str:
+    """The columns after the times, as COPY text."""
     texts = column_texts(entry)
-    return tenant_id, "\t".join("\\N" if (value := texts[name]) is None else value.translate(_ESCAPES) for name in list(ENTRY_COLUMNS)[4:])
+    return "\t".join("\\N" if (value := texts[name]) is None else value.translate(COPY_ESCAPES) for name in list(ENTRY_COLUMNS)[4:])
 
 
-def _lines(
-    rows: Sequence[tuple[str, str]], begins_at: datetime.datetime, step: datetime.timedelta, first: int, size: int, batch_id: int
-) -> tuple[list[str], list[str]]:
-    """COPY text of one batch and its ids, oldest first."""
-    noise = os.urandom(9 * size).hex()
-    lines, ids = [], []
-    for index in range(size):
-        moment = begins_at + step * (first + index)
-        stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        digits = noise[18 * index : 18 * index + 18]
-        milliseconds = f"{int(moment.timestamp() * 1000):012x}"
-        # The 12 bits after the milliseconds are the fraction, as logs.storage.ids has it.
-        fraction = f"{moment.microsecond % 1000 * 4096 // 1000:03x}"
-        id = f"{milliseconds[:8]}-{milliseconds[8:]}-7{fraction}-8{digits[:3]}-{digits[3:15]}"
-        tenant_id, rest = rows[(first + index) % len(rows)]
-        lines.append(f"{id}\t{tenant_id}\t{stamp}\t{stamp}\t{rest}\t{batch_id}\t{index}\n")
-        ids.append(id)
-    return lines, ids
+def _line(tenant_id: str, moment: datetime.datetime, rest: str, bits: RandomBits) -> tuple[str, str]:
+    """An entry's id, and its row as COPY text but for its place in the batch."""
+    id = entry_id(microseconds(moment), bits.next_62())
+    stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return id, f"{id}\t{tenant_id}\t{stamp}\t{stamp}\t{rest}"

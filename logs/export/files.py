@@ -61,8 +61,8 @@ def job_of_link(job_id: str, expires: str, signature: str, now_seconds: float) -
 
 def pieces_of(job: ExportJob, start: int, stop: int) -> Iterator[bytes]:
     """The bytes `[start, stop)` of a job's file. Raises NotFound, and Unavailable if the storage is away, before the first."""
-    store = open_store()
     try:
+        store = open_store()
         first = objects.read_range(store, job.file_path, start, min(start + BLOCK_BYTES, stop)) if stop > start else b""
     except FileNotFoundError:
         raise NotFound("The file was removed.") from None

@@ -239,6 +239,7 @@ def test_key_that_was_revoked_meanwhile_exports_nothing(tenant: Tenant, storage:
 def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, storage: Path, change: str) -> None:
     id = ask(Api(new_token(tenant, Role.AUDITOR)))["id"]
     job = ExportJob.objects.get(pk=id)
+    assert job.asked_by_user_id is not None
     with run_that_waits(id) as thread:
         members = Membership.objects.filter(tenant=tenant, user_id=job.asked_by_user_id)
         match change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 
 import pytest
 import zstandard
@@ -34,5 +35,9 @@ def test_coding_is_one_that_is_named(header: str, coding: str) -> None:
 def test_what_is_packed_comes_out_again(name: str) -> None:
     packer = compressor(name)
     packed = b"".join([packer.compress(b"ab" * 1000), packer.compress(b"c"), packer.flush()])
-    unpack = {"none": bytes, "gzip": gzip.decompress, "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data)}
+    unpack: dict[str, Callable[[bytes], bytes]] = {
+        "none": bytes,
+        "gzip": gzip.decompress,
+        "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+    }
     assert unpack[name](packed) == b"ab" * 1000 + b"c"
