@@ -214,7 +214,7 @@ def _job_question(asked: dict[str, Any], principal: Principal) -> ExportQuestion
     try:
         tree = asked_again(query.urlencode(), principal)
     except InvalidQuery as problem:
-        raise InvalidQuery([Fault("/query", fault.code, f"{fault.pointer}: {fault.detail}") for fault in problem.faults]) from problem
+        raise InvalidQuery([replace(fault, pointer="/query", detail=f"{fault.pointer}: {fault.detail}") for fault in problem.faults]) from problem
     return ExportQuestion(principal, tree, query.urlencode(), asked["format"], compression, asked["order"], asked["limit"])
 
 

@@ -163,6 +163,8 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "integrity/tile/",
     ):
         answer = admin.send("GET", f"/api/v1/{path}{text}")
-        assert answer.status_code < 500, (path, answer.content)
+        # An export that is not read to its end holds its place.
+        content = b"".join(answer) if answer.streaming else answer.content
+        assert answer.status_code < 500, (path, content)
     for headers in ({"X-Tenant": text}, {"X-Request-Id": text}, {"Idempotency-Key": text}, {"Content-Encoding": text}):
         assert admin.post("/api/v1/logs", entry(), **headers).status_code < 500
