@@ -10,7 +10,7 @@ import subprocess
 import time
 from contextlib import ExitStack
 
-from benchmarks.filling import fill
+from benchmarks.sequenced import fill
 from benchmarks.product import Installation, WebServer, installation, product_server
 from benchmarks.report import BenchmarkFailed, Report, Target
 from benchmarks.rows import application_entries

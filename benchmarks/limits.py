@@ -35,7 +35,7 @@ PGBENCH_THREADS = 2
 SEVERITIES = {"INFO": 1, "WARNING": 2, "ERROR": 3, "CRITICAL": 4}
 OUTCOMES = {"unknown": 0, "success": 1, "failure": 2}
 _JSON_COLUMNS = ("metadata", "before", "after")
-COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def column_texts(entry: Entry) -> dict[str, str | None]:
@@ -110,7 +110,7 @@ def _copy_parts(entry: Entry) -> tuple[str, str]:
     """The fraction of the timestamp, and the columns after `received_at` as COPY text."""
     texts = column_texts(entry)
     names = list(ENTRY_COLUMNS)[4:]
-    rest = "\t".join("\\N" if (value := texts[name]) is None else value.translate(COPY_ESCAPES) for name in names)
+    rest = "\t".join("\\N" if (value := texts[name]) is None else value.translate(_ESCAPES) for name in names)
     return entry["timestamp"][len(SECOND) :], rest
 
 

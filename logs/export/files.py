@@ -29,7 +29,7 @@ _NOBODY = uuid.UUID(int=0)
 
 
 def open_store() -> objects.ObjectStore:
-    return objects.open_store(settings.AUDITLOG_EXPORT_URL)
+    return objects.open_store(settings.AUDITLOG_EXPORT_URL, is_private=True)
 
 
 def folder_of(job: ExportJob) -> str:

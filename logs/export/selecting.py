@@ -1,6 +1,6 @@
 """The SQL of an export: PostgreSQL itself writes each entry as the API gives it.
 
-Built in Python from columns, a line takes 20 µs and the server of a 2-core machine most of one core; built in SQL it takes 9, and Python
+Built in Python from columns, an entry takes 10 µs of the web process, in which nothing else runs there; built in SQL it takes 2, and Python
 only passes it on (docs/decisions/0016). A test holds each line to what search answers for the same entry.
 """
 

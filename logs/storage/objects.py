@@ -27,10 +27,13 @@ class ObjectWriter(Protocol):
     def close(self) -> None: ...
 
 
-def open_store(url: str) -> ObjectStore:
-    """The storage at `url`; a folder is made if there is none. Raises StorageError or ValueError."""
+def open_store(url: str, *, is_private: bool = False) -> ObjectStore:
+    """The storage at `url`; a folder is made if there is none, for its owner alone if it `is_private`. Raises StorageError or ValueError."""
     if url.startswith("file://"):
-        return LocalStore(Path(unquote(urlsplit(url).path)), mkdir=True)
+        folder = Path(unquote(urlsplit(url).path))
+        if is_private and not folder.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return LocalStore(folder, mkdir=True)
     return from_url(url)
 
 

@@ -109,6 +109,7 @@ def test_job_makes_the_file_and_its_manifest(tenant: Tenant, storage: Path) -> N
     digest = hashlib.sha256(content).hexdigest()
     assert (job["state"], job["entries_written"], job["bytes_written"], job["attempts"]) == ("done", 7, len(content), 1)
     assert (job["file"]["sha256"], job["file"]["bytes"], job["file"]["name"].startswith(f"entries-{tenant.slug}-")) == (digest, len(content), True)
+    assert storage.stat().st_mode & 0o077 == 0
     [data, manifest] = files_in(storage)
     assert data.startswith(f"{tenant.id}/{job['id']}/")
     written = json.loads((storage / manifest).read_bytes())

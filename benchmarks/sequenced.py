@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.limits import COPY_ESCAPES, column_texts
+from benchmarks.limits import column_texts
 from benchmarks.product import Installation
 from benchmarks.rows import Entry
 from logs.storage.columns import COPY_ENTRIES, ENTRY_COLUMNS
 from logs.storage.ids import RandomBits, entry_id, microseconds
 
 BATCH = 1000
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 COPY_BATCHES = "COPY auditlog.logs_batch (id, tenant_id, entry_count, records, first_position, lowest_id, highest_id) FROM STDIN"
 # Two days' partitions at most.
 SPAN = datetime.timedelta(hours=6)
@@ -55,7 +56,7 @@ def fill(installed: Installation, entries: Sequence[Entry], count: int, *, ends_
 def _rest_of(entry: Entry) -> str:
     """The columns after the times, as COPY text."""
     texts = column_texts(entry)
-    return "\t".join("\\N" if (value := texts[name]) is None else value.translate(COPY_ESCAPES) for name in list(ENTRY_COLUMNS)[4:])
+    return "\t".join("\\N" if (value := texts[name]) is None else value.translate(_ESCAPES) for name in list(ENTRY_COLUMNS)[4:])
 
 
 def _line(tenant_id: str, moment: datetime.datetime, rest: str, bits: RandomBits) -> tuple[str, str]:
