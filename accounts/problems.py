@@ -28,14 +28,19 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with a request: `pointer` is a JSON Pointer (RFC 6901) into the body, or a parameter's name."""
+    """One thing wrong with a request: `pointer` is a JSON Pointer (RFC 6901) into the body, or a parameter's name.
+
+    `column`: where in the parameter's value, in characters from 1.
+    """
 
     pointer: str
     code: str
     detail: str
+    column: int | None = None
 
-    def as_json(self) -> dict[str, str]:
-        return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
+    def as_json(self) -> dict[str, str | int]:
+        found: dict[str, str | int] = {"pointer": self.pointer, "code": self.code, "detail": self.detail}
+        return found if self.column is None else found | {"column": self.column}
 
 
 def escape_pointer(token: str) -> str:

@@ -22,6 +22,7 @@ class FaultSerializer(serializers.Serializer[Any]):
     pointer = serializers.CharField(help_text="JSON Pointer into the body, or the name of a parameter.")
     code = serializers.CharField()
     detail = serializers.CharField()
+    column = serializers.IntegerField(required=False, help_text="Where in the parameter's value, in characters from 1.")
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

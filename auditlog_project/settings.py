@@ -63,6 +63,9 @@ AUDITLOG_WEB_WORKERS = env.integer(
 AUDITLOG_HTTP_THREADS = env.integer("AUDITLOG_HTTP_THREADS", 4, "Threads that run requests, in each web process.", least=1)
 AUDITLOG_DATABASE_POOL_SIZE = env.integer("AUDITLOG_DATABASE_POOL_SIZE", 10, "Most pooled database connections of one process.", least=2)
 AUDITLOG_DATABASE_TIMEOUT_SECONDS = env.seconds("AUDITLOG_DATABASE_TIMEOUT_SECONDS", 10, "Longest that one statement may run.")
+AUDITLOG_SEARCH_TIMEOUT_SECONDS = env.seconds(
+    "AUDITLOG_SEARCH_TIMEOUT_SECONDS", 5, "Longest that a search may look; a question that takes longer is refused, with advice (422)."
+)
 
 # -- entries -------------------------------------------------------------------------------------------------------
 AUDITLOG_ENGINE = env.choice("AUDITLOG_ENGINE", ("native",), "native", "How partitions are made and dropped.")

@@ -15,9 +15,13 @@ from benchmarks.report import RESULTS, BenchmarkFailed, Report, write_json
 BENCHMARKS = {
     "single": "one entry a request on 64 connections, against bare INSERTs and a stock Django REST framework view",
     "bulk": "batches of 1,000 on 4 connections, against raw COPY",
+    "search": "a page of every class of question over 10 million entries, while 1,000 a second are written (`--entries N` for another size)",
     "verify": "positions at a steady 2,000 entries a second, and a verification of the log, against reading its rows",
     "export": "a million entries as NDJSON over one connection, and what the web processes grow by it, against COPY of the same columns",
 }
+
+# Those that take --entries.
+SIZED = {"search"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,11 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in BENCHMARKS.items():
         command = names.add_parser(name, help=text, description=text)
         command.add_argument("--quick", action="store_true", help="at most 45 seconds in all, and no file but that of --output")
+        if name in SIZED:
+            command.add_argument("--entries", type=int, metavar="N", help="how many entries the log has")
         command.add_argument("--output", type=Path, metavar="FILE", help=f"where the JSON goes (default: benchmarks/results/{name}.json)")
     options = parser.parse_args(arguments)
     raise_stop()
     try:
-        report: Report = importlib.import_module(f"benchmarks.{options.name}").run(is_quick=options.quick)
+        sized = {"entries": options.entries} if options.name in SIZED else {}
+        report: Report = importlib.import_module(f"benchmarks.{options.name}").run(is_quick=options.quick, **sized)
     except (BenchmarkFailed, SetupError) as error:
         print("\n".join([f"benchmark failed: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1

@@ -10,10 +10,10 @@ import subprocess
 import time
 from contextlib import ExitStack
 
-from benchmarks.sequenced import fill
 from benchmarks.product import Installation, WebServer, installation, product_server
 from benchmarks.report import BenchmarkFailed, Report, Target
 from benchmarks.rows import application_entries
+from benchmarks.sequenced import fill
 from logs.storage.columns import ENTRY_AS_TEXT
 
 SEED = 41

@@ -9,7 +9,8 @@ Refused
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
 ├── InvalidQuery           422  a filter, limit or cursor is wrong
 ├── ExportRightsLost       403  the asker of an export job may no longer read what it would hold; told by the job, not by an answer
-└── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
+├── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
+└── TooExpensive           422  the question can't be answered in the time that it may take
 Unavailable
 ├── ExportsBusy            503  as many exports are under way as this process carries on
 ├── WriterOverloaded       503  the queue is full; nothing was stored
@@ -19,6 +20,7 @@ IntegrityViolation         what is stored is not what was committed; never retri
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
 from accounts.problems import Fault, Invalid, NotAllowed, PayloadTooLarge, Refused, Unavailable, UnsupportedMediaType
@@ -99,6 +101,22 @@ class ExportsBusy(Unavailable):
     def __init__(self, retry_after_seconds: int) -> None:
         detail = "The server carries on as many exports as it may. Try again shortly, or make an export job: POST /api/v1/exports."
         super().__init__(detail, retry_after_seconds=retry_after_seconds)
+
+
+class TooExpensive(Refused):
+    """`searched_to`: how far back the search came, if it came anywhere."""
+
+    status = 422
+    code = "too_expensive"
+    title = "The question takes too long to answer"
+
+    def __init__(self, searched_to: datetime.datetime | None = None) -> None:
+        advice = "Narrow the time, or add a condition that few entries meet: a user, an action, a resource, a word."
+        if searched_to is None:
+            super().__init__(f"The answer was not found in the time that it may take. {advice}")
+        else:
+            moment = searched_to.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            super().__init__(f"The answer was not found in the time that it may take; everything after {moment} was searched. {advice}", searched_to=moment)
 
 
 class WriterOverloaded(Unavailable):

@@ -6,12 +6,14 @@ Promises: one checkpoint proves them all; a page of entries at a time is held in
 from __future__ import annotations
 
 import datetime
+import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.http import QueryDict
 from psycopg import sql
 
@@ -25,9 +27,9 @@ from logs.integrity.proving import head_of
 from logs.integrity.storage import Head, StoredNodes, read_places
 from logs.integrity.tree import inclusion_paths
 from logs.search.filters import filters_of
+from logs.search.finding import Search
 from logs.search.pages import what_they_may_see
 from logs.search.parameters import number_in
-from logs.search.sql import select_page
 from logs.search.tree import All
 from logs.storage.columns import ENTRY_COLUMNS, INDEX, as_text
 from logs.storage.reading import tenant_transaction
@@ -75,28 +77,48 @@ def write_evidence(question: EvidenceQuestion) -> Iterator[bytes]:
         keys=[key.encoded for key in keys.verifier_keys(head.origin)],
         checkpoint=head.checkpoint,
     )
-    return _lines(question, head, header)
+    pages = _pages(question, head)
+    # Before the first byte: a question that takes too long is refused like any other.
+    return _lines(header, itertools.chain([next(pages)], pages))
 
 
-def _lines(question: EvidenceQuestion, head: Head, header: Header) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class _Page:
+    """Entries with their proofs; how many had no position yet; and whether there are more that the question finds."""
+
+    members: list[Member]
+    waiting: int
+    has_more: bool
+
+
+def _lines(header: Header, pages: Iterable[_Page]) -> Iterator[bytes]:
     yield _encode(header) + b"\n"
     written = waiting = 0
+    has_more = False
+    for page in pages:
+        yield b"".join(_encode(member) + b"\n" for member in page.members)
+        written += len(page.members)
+        waiting += page.waiting
+        has_more = page.has_more
+    yield _encode(Footer(written, waiting, has_more)) + b"\n"
+
+
+def _pages(question: EvidenceQuestion, head: Head) -> Iterator[_Page]:
+    """At least one page. Raises TooExpensive."""
+    tenant_id, now = question.principal.tenant_id, datetime.datetime.now(datetime.UTC)
+    written = 0
     after: uuid.UUID | None = None
     has_more = True
     while has_more and written < question.limit:
         wanted = min(PAGE_ENTRIES, question.limit - written)
-        statement = select_page(_COLUMNS, question.tree, after=after, before=None, limit=wanted + 1)
-        with tenant_transaction(question.principal.tenant_id) as cursor:
-            cursor.execute(statement.text, statement.parameters)
-            rows = cursor.fetchall()
+        with tenant_transaction(tenant_id, settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS) as cursor:
+            rows = Search(cursor, tenant_id, question.tree, _COLUMNS, now).rows(wanted + 1, after=after)
             has_more = len(rows) > wanted
             rows = rows[:wanted]
             members = _members(cursor, rows, head)
-        yield b"".join(_encode(member) + b"\n" for member in members)
         written += len(members)
-        waiting += len(rows) - len(members)
         after = uuid.UUID(rows[-1][INDEX["id"]]) if rows else None
-    yield _encode(Footer(written, waiting, has_more)) + b"\n"
+        yield _Page(members, len(rows) - len(members), has_more)
 
 
 def _members(cursor: Any, rows: list[Any], head: Head) -> list[Member]:

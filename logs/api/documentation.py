@@ -206,14 +206,16 @@ def list_entries_with(page: type) -> dict[str, Any]:
         "operation_id": "entries_list",
         "summary": "Search entries",
         "description": (
-            "Newest first. The range is half-open: `[from, to)`. A parameter given several times means any of its values; different parameters all "
-            "have to hold. `next` and `previous`, also as `Link` headers, lead to the pages beside this one. With `order=position` the entries after "
-            "a position, in the order of their commits: whoever goes on with `next` misses none and gets none twice."
+            "Newest first. `q` is the query language (docs/search.md). The range is half-open: `[from, to)`. A parameter given several times means "
+            "any of its values; different parameters all have to hold. `next` and `previous`, also as `Link` headers, lead to the pages beside this "
+            "one. With `order=position` the entries after a position, in the order of their commits: whoever goes on with `next` misses none and gets "
+            "none twice."
         ),
         "parameters": [
             *filter_parameters(),
             OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
             OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of an answer."),
+            OpenApiParameter("highlight", OpenApiTypes.BOOL, description="Say where the words of `q` stand in each entry (newest first only)."),
             OpenApiParameter("order", OpenApiTypes.STR, enum=["time", "position"], default="time"),
             OpenApiParameter("after", OpenApiTypes.INT64, description="With `order=position`: the entries after this position; -1, and without it, all."),
             TENANT,

@@ -6,27 +6,26 @@ A django-filter `FilterSet` over the tree instead of a queryset: entries are not
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import django_filters
-import msgspec
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, RegexValidator
 from django.http import QueryDict
-from msgspec import Meta
 
 from accounts.problems import Fault
 from logs.errors import InvalidQuery
 from logs.models import Entry, Outcome, Severity
 from logs.models.catalogue import ACTION_PATTERN
+from logs.search.grammar import MAX_CHARACTERS
 from logs.search.parameters import check_parameters
+from logs.search.qualifiers import Reader
 from logs.search.tree import AddressWithin, All, Node, OutcomeIs, SeverityIs, TextField, TextIs, TimestampBefore, TimestampFrom
+from logs.search.values import moment_of, network_of
 
 MAX_VALUES = 100
-_AwareDatetime = Annotated[datetime.datetime, Meta(tz=True)]
 
 
 class MomentField(forms.Field):
@@ -36,10 +35,10 @@ class MomentField(forms.Field):
         if value in self.empty_values:
             return None
         try:
-            return msgspec.convert(value, _AwareDatetime).astimezone(datetime.UTC)
-        except (msgspec.ValidationError, OverflowError):
+            return moment_of(value)
+        except ValueError as error:
             hint = " In an address a + has to be written %2B." if " " in value else ""
-            raise ValidationError(f"{value!r} is no RFC 3339 time with offset, such as 2026-01-31T12:00:00Z.{hint}", code="bad_timestamp") from None
+            raise ValidationError(f"{error}.{hint}", code="bad_timestamp") from None
 
 
 class TextValueField(forms.CharField):
@@ -62,15 +61,9 @@ class NetworkField(forms.Field):
         if value in self.empty_values:
             return None
         try:
-            if "%" in value:
-                raise ValueError("PostgreSQL keeps no zones (fe80::1%eth0)")
-            network = ipaddress.ip_network(value, strict=False)
-        except ValueError:
-            raise ValidationError(f"{value!r} is no IP address and no network such as 10.0.0.0/8.", code="bad_ip_address") from None
-        if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen >= 96:
-            # Entries keep the IPv4 address that a mapped one means.
-            return f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}"
-        return str(network)
+            return network_of(value)
+        except ValueError as error:
+            raise ValidationError(f"{error}.", code="bad_ip_address") from None
 
 
 class NameField(forms.Field):
@@ -86,6 +79,13 @@ class NameField(forms.Field):
         if value not in self.numbers:
             raise ValidationError(f"{value!r} is none of {', '.join(self.numbers)}.", code="unknown_value")
         return self.numbers[value]
+
+
+class QueryField(forms.Field):
+    """The query language: a tree already. InvalidQuery goes through, with the column of what is wrong."""
+
+    def to_python(self, value: Any) -> All | None:
+        return None if value in self.empty_values else Reader(datetime.datetime.now(datetime.UTC)).tree(value)
 
 
 class RepeatedField(forms.Field):
@@ -139,6 +139,13 @@ _MOMENT = {"type": "string", "format": "date-time"}
 class EntryFilterSet(django_filters.FilterSet):
     """Every filter over entries. Several filters all have to hold; of a repeated one, any value."""
 
+    q = NodeFilter(
+        lambda tree: tree,
+        QueryField,
+        {"type": "string", "maxLength": MAX_CHARACTERS},
+        'The query language: words, "phrases", prefix*, -not, OR, brackets, and qualifiers such as `user:alice severity:>=ERROR after:-7d`.',
+        is_repeated=False,
+    )
     from_ = NodeFilter(TimestampFrom, MomentField, _MOMENT, "Timestamp at or after (RFC 3339 with offset).", is_repeated=False)
     to = NodeFilter(TimestampBefore, MomentField, _MOMENT, "Timestamp before.", is_repeated=False)
     user_id = _text("user_id", "Who did it.")
@@ -174,6 +181,13 @@ class EntryFilterSet(django_filters.FilterSet):
         if "from" in given and "to" in given and given["from"] > given["to"]:
             raise InvalidQuery([Fault("to", "bad_range", "`to` is before `from`.")])
         return All(tuple(self.filters[name].node(value) for name, value in given.items()))
+
+
+def words_of_question(query: QueryDict) -> bytes:
+    """What tells one question from another in a query string: its filters as they were given, however ordered. A time that is
+    relative to now is the same question later."""
+    given = sorted((name, query.getlist(name)) for name in query if name in EntryFilterSet.base_filters)
+    return repr(given).encode("utf-8", "surrogatepass")
 
 
 def filters_of(query: QueryDict, *others: str) -> EntryFilterSet:

@@ -43,6 +43,15 @@ class EntryOutput(msgspec.Struct, omit_defaults=True):
     before: JSONObject | msgspec.UnsetType = msgspec.UNSET
     after: JSONObject | msgspec.UnsetType = msgspec.UNSET
     integrity: Annotated[EntryIntegrity, Meta(description="Where it stands in the tenant's log; absent for the second or two until it does.")] | None = None
+    highlights: (
+        Annotated[
+            dict[str, list[tuple[int, int]]],
+            Meta(
+                description="With `highlight=true`: where the words of `q` stand, as ranges of characters by field; `metadata/<key>` for texts in the metadata."
+            ),
+        ]
+        | None
+    ) = None
 
 
 SELECTED = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import QueryDict
 from psycopg import sql
 
@@ -14,9 +16,11 @@ from logs.catalogue import catalogue_of
 from logs.errors import InvalidQuery
 from logs.search import cursor as cursors
 from logs.search.cursor import Cursor, Direction
-from logs.search.filters import filters_of
+from logs.search.filters import filters_of, words_of_question
+from logs.search.finding import Search
+from logs.search.highlighting import Highlighter
 from logs.search.output import COLUMNS, EntryOutput, entries_of
-from logs.search.sql import select_page
+from logs.search.parameters import flag_in
 from logs.search.tree import All, TextIs
 from logs.storage.reading import tenant_transaction
 
@@ -32,13 +36,11 @@ class Question:
 
     principal: Principal
     tree: All
+    # Tells this question from others; the page within its answer does not count.
+    identity: bytes
     limit: int = DEFAULT_LIMIT
     cursor: Cursor | None = None
-
-    @property
-    def identity(self) -> bytes:
-        """Tells this question from others; the page within its answer does not count."""
-        return identity_of(self.principal, self.tree)
+    has_highlights: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,14 @@ class Page:
     previous: str | None
 
 
-def identity_of(principal: Principal, tree: All) -> bytes:
-    return f"{principal.tenant_id} {tree!r}".encode("utf-8", "surrogatepass")
-
-
 def question_of(query: QueryDict, principal: Principal) -> Question:
     """The question in a query string. Raises InvalidQuery."""
-    asked = filters_of(query, "limit", "cursor", "order").tree()
+    asked = filters_of(query, "limit", "cursor", "order", "highlight").tree()
     tree = All((*asked.nodes, *what_they_may_see(principal)))
+    identity = f"{principal.tenant_id} {principal.own_user_id!r} ".encode("utf-8", "surrogatepass") + words_of_question(query)
     text = query.get("cursor")
-    cursor = cursors.decode(text, identity_of(principal, tree)) if text else None
-    return Question(principal, tree, limit_of(query), cursor)
+    cursor = cursors.decode(text, identity) if text else None
+    return Question(principal, tree, identity, limit_of(query), cursor, flag_in(query, "highlight"))
 
 
 def limit_of(query: QueryDict) -> int:
@@ -81,16 +80,19 @@ def find_page(question: Question) -> Page:
     goes_back = cursor is not None and cursor.direction is Direction.NEWER
     after = cursor.id if cursor is not None and not goes_back else None
     before = cursor.id if cursor is not None and goes_back else None
-    # One more than asked tells whether there is another page, without counting.
-    statement = select_page(COLUMNS, question.tree, after=after, before=before, limit=limit + 1)
-    with tenant_transaction(question.principal.tenant_id) as database:
-        database.execute(statement.text, statement.parameters)
-        rows = database.fetchall()
+    tenant_id, now = question.principal.tenant_id, datetime.datetime.now(datetime.UTC)
+    with tenant_transaction(tenant_id, settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS) as database:
+        # One more than asked tells whether there is another page, without counting.
+        rows = Search(database, tenant_id, question.tree, COLUMNS, now).rows(limit + 1, after=after, before=before)
         has_more = len(rows) > limit
         rows = rows[:limit]
         if goes_back:
             rows.reverse()
-        entries = entries_of(database, rows, catalogue_of(question.principal.tenant_id))
+        entries = entries_of(database, rows, catalogue_of(tenant_id))
+    if question.has_highlights:
+        highlighter = Highlighter(question.tree)
+        for entry in entries:
+            entry.highlights = highlighter.highlights(entry)
     has_older = has_more if not goes_back else True
     has_newer = has_more if goes_back else cursor is not None
     identity = question.identity

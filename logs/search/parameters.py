@@ -34,6 +34,14 @@ def number_in(query: QueryDict, name: str) -> int | None:
     return int(text)
 
 
+def flag_in(query: QueryDict, name: str) -> bool:
+    """What a parameter that is `true` or `false` says; false if it is not there. Raises InvalidQuery."""
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise InvalidQuery([Fault(name, "bad_value", f"{name} is true or false.")])
+    return text == "true"
+
+
 def _unknown(name: str, known: Sequence[str]) -> Fault:
     close = difflib.get_close_matches(name, known, 1)
     hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}." if known else "There is none here."

@@ -110,7 +110,7 @@ def _rows_between(database: Any, question: PositionQuestion, low: int, high: int
     firsts = {id: first for id, first, *_ in batches}
     first_batch, last_batch = batches[0], batches[-1]
     end = min(high, last_batch[1] + last_batch[2])
-    condition = condition_of(question.tree)
+    condition = condition_of(question.tree, question.principal.tenant_id)
     statement = sql.SQL(SELECT_ENTRIES).format(columns=sql.SQL(", ").join(COLUMNS), condition=condition.text)
     database.execute(
         statement,

@@ -8,8 +8,28 @@ from uuid import UUID
 
 from psycopg import sql
 
-from logs.search.tree import AddressWithin, All, Node, OutcomeIs, SeverityIs, TextIs, TimestampBefore, TimestampFrom
-from logs.storage.ids import floor_id
+from logs.search import lexemes, metadata
+from logs.search.tree import (
+    AddressWithin,
+    All,
+    AnyOf,
+    FieldChanged,
+    HasPhrase,
+    MetadataCompared,
+    MetadataExists,
+    MetadataIs,
+    MetadataStarts,
+    Node,
+    Not,
+    OutcomeIs,
+    SeverityIs,
+    TextIs,
+    TextStarts,
+    TimestampBefore,
+    TimestampFrom,
+)
+from logs.search.words import Phrase
+from logs.storage.ids import day_ceiling, day_floor, floor_id
 
 
 class Condition(NamedTuple):
@@ -19,11 +39,16 @@ class Condition(NamedTuple):
     parameters: tuple[Any, ...] = ()
 
 
-def condition_of(node: Node) -> Condition:
-    """The condition that `node` stands for."""
+def condition_of(node: Node, tenant_id: UUID) -> Condition:  # noqa: PLR0911  # one for each kind of node
+    """The condition that `node` stands for, over the columns of `auditlog.logs_entry_view`.
+
+    Lexemes begin with the end of `tenant_id`.
+    """
     match node:
         case TextIs(field, values):
             return _is_one_of(sql.Identifier(field), "text", values)
+        case TextStarts(field, prefix):
+            return Condition(sql.SQL("starts_with({}, %s::text)").format(sql.Identifier(field)), (prefix,))
         case SeverityIs(values):
             return _is_one_of(sql.Identifier("severity"), "smallint", values)
         case OutcomeIs(values):
@@ -36,26 +61,120 @@ def condition_of(node: Node) -> Condition:
             return Condition(sql.SQL("id >= %s::uuid"), (floor_id(moment),))
         case TimestampBefore(moment):
             return Condition(sql.SQL("id < %s::uuid"), (floor_id(moment),))
+        case HasPhrase(phrase):
+            return _has_phrase(phrase, tenant_id)
+        case FieldChanged(name):
+            return Condition(sql.SQL("changed_fields @> ARRAY[%s]::text[]"), (name,))
+        case MetadataIs() | MetadataStarts() | MetadataExists() | MetadataCompared():
+            return _of_metadata(node)
+        case Not(inner):
+            found = condition_of(inner, tenant_id)
+            # What is not there equals nothing: NULL counts as no.
+            return Condition(sql.SQL("({}) IS NOT TRUE").format(found.text), found.parameters)
         case All(nodes):
-            return _join(" AND ", [condition_of(member) for member in nodes])
+            return _join(" AND ", [condition_of(member, tenant_id) for member in nodes])
+        case AnyOf(nodes):
+            return _join(" OR ", [condition_of(member, tenant_id) for member in nodes]) if nodes else Condition(sql.SQL("false"))
 
 
-def select_page(columns: Sequence[sql.Composable], node: Node, *, after: UUID | None, before: UUID | None, limit: int) -> Condition:
-    """The query of one page: newest first below `after`; or, going back, oldest first above `before`."""
-    conditions = [condition_of(node)]
-    if after is not None:
-        conditions.append(Condition(sql.SQL("id < %s::uuid"), (after,)))
-    if before is not None:
-        conditions.append(Condition(sql.SQL("id > %s::uuid"), (before,)))
-    where = _join(" AND ", [condition for condition in conditions if condition.text != _TRUE])
+def necessary_of(node: Node, tenant_id: UUID) -> Condition | None:
+    """What the index of words is asked before `node` itself is checked; None if it can say nothing."""
+    found = lexemes.lexemes_of(node, lexemes.tenant_prefix(tenant_id))
+    return None if found is None else Condition(sql.SQL("words @@ %s::tsquery"), (found,))
+
+
+def both(*conditions: Condition) -> Condition:
+    """All of the conditions."""
+    return _join(" AND ", [condition for condition in conditions if condition.text != _TRUE])
+
+
+def select_page(
+    columns: Sequence[sql.Composable],
+    node: Node,
+    tenant_id: UUID,
+    *,
+    after: UUID | None = None,
+    before: UUID | None = None,
+    limit: int,
+    is_ascending: bool | None = None,
+) -> Condition:
+    """The query of one page: newest first below `after`; or, going back, oldest first above `before`.
+
+    With `is_ascending` both are bounds, and it says the order.
+    """
+    where = both(condition_of(node, tenant_id), *_bounds(after, before))
+    ascending = before is not None if is_ascending is None else is_ascending
     # ORDER BY a bare `id` would mean the column of the answer, which is text, and sort everything instead of reading an index in order.
     text = sql.SQL("SELECT {} FROM auditlog.logs_entry_view AS e WHERE {} ORDER BY e.id {} LIMIT {}").format(
-        sql.SQL(", ").join(columns), where.text, sql.SQL("DESC" if before is None else "ASC"), sql.Literal(limit)
+        sql.SQL(", ").join(columns), where.text, sql.SQL("ASC" if ascending else "DESC"), sql.Literal(limit)
+    )
+    return Condition(text, where.parameters)
+
+
+def select_page_by_index(columns: Sequence[sql.Composable], node: Node, tenant_id: UUID, *, low: UUID, high: UUID, limit: int, is_ascending: bool) -> Condition:
+    """The query of one page within `low <= id < high`, by whatever index finds the matches, which are then sorted.
+
+    Two things keep the planner from reading the window entry by entry, which it would often do. OFFSET 0 is a fence: without it the
+    planner expects to find the first matches soon. And the bounds of a part of a day are hidden from it in subqueries: of the newest
+    entries its statistics know nothing, so it would believe that there are hardly any. It sees the day, for the partition.
+    """
+    necessary = necessary_of(node, tenant_id)
+    day = day_floor(low), day_ceiling(high)
+    bounds = [Condition(sql.SQL("id >= %s::uuid AND id < %s::uuid"), (low, high))]
+    if day != (low, high) and day[0] == day_floor(UUID(int=high.int - 1)):
+        hidden = sql.SQL("id >= %s::uuid AND id < %s::uuid AND id >= (SELECT %s::uuid) AND id < (SELECT %s::uuid)")
+        bounds = [Condition(hidden, (*day, low, high))]
+    where = both(condition_of(node, tenant_id), *([necessary] if necessary else []), *bounds)
+    text = sql.SQL("SELECT {} FROM (SELECT * FROM auditlog.logs_entry_view WHERE {} OFFSET 0) AS e ORDER BY e.id {} LIMIT {}").format(
+        sql.SQL(", ").join(columns), where.text, sql.SQL("ASC" if is_ascending else "DESC"), sql.Literal(limit)
     )
     return Condition(text, where.parameters)
 
 
 _TRUE = sql.SQL("true")
+
+
+def _bounds(after: UUID | None, before: UUID | None) -> list[Condition]:
+    found = []
+    if after is not None:
+        found.append(Condition(sql.SQL("id < %s::uuid"), (after,)))
+    if before is not None:
+        found.append(Condition(sql.SQL("id > %s::uuid"), (before,)))
+    return found
+
+
+def _has_phrase(phrase: Phrase, tenant_id: UUID) -> Condition:
+    necessary = Condition(sql.SQL("words @@ %s::tsquery"), (lexemes.lexemes_of(HasPhrase(phrase), lexemes.tenant_prefix(tenant_id)),))
+    if len(phrase.words) == 1 and len(phrase.words[0]) <= lexemes.MAX_LEXEME:
+        return necessary
+    content = "auditlog.entry_text(user_id, resource_type, resource_id, message, metadata)"
+    text = sql.SQL("({} AND strpos(auditlog.spaced_words(" + content + ", %s), %s) > 0)").format(necessary.text)
+    return Condition(text, (*necessary.parameters, phrase.is_whole, phrase.needle))
+
+
+def _of_metadata(node: MetadataIs | MetadataStarts | MetadataExists | MetadataCompared) -> Condition:
+    match node:
+        case MetadataIs(path, value):
+            contained = [Condition(sql.SQL("metadata @> %s::jsonb"), (text,)) for text in metadata.containing(path, value)]
+            return _join(" OR ", contained)
+        case MetadataStarts(path, prefix):
+            place = _place(path)
+            text = sql.SQL("(jsonb_typeof({place}) = 'string' AND starts_with({place} #>> '{{}}', %s::text))").format(place=place.text)
+            return Condition(text, (*place.parameters, *place.parameters, prefix))
+        case MetadataExists(path):
+            place = _place(path)
+            return Condition(sql.SQL("{} IS NOT NULL").format(place.text), place.parameters)
+        case MetadataCompared(path, comparison, number):
+            place = _place(path)
+            text = sql.SQL("CASE WHEN jsonb_typeof({place}) = 'number' THEN ({place})::numeric {sign} %s::numeric ELSE false END").format(
+                place=place.text, sign=sql.SQL(comparison.value)
+            )
+            return Condition(text, (*place.parameters, *place.parameters, number))
+
+
+def _place(path: Sequence[str]) -> Condition:
+    """What stands at a path of keys. `->` with a text goes into objects only, never into an array."""
+    return Condition(sql.SQL("(metadata" + " -> %s::text" * len(path) + ")"), tuple(path))
 
 
 def _is_one_of(column: sql.Composable, kind: str, values: Sequence[Any]) -> Condition:

@@ -13,7 +13,7 @@ import datetime
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,10 +36,11 @@ KEEPALIVE = "SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 1; SET t
 
 
 class Sequencer:
-    """Sequences until it is asked to stop, whoever dies meanwhile."""
+    """Sequences until it is asked to stop, whoever dies meanwhile. `when_grown` is called after each round that gave positions."""
 
-    def __init__(self, private_keys: Sequence[Ed25519PrivateKey], groups: Sequence[int]) -> None:
+    def __init__(self, private_keys: Sequence[Ed25519PrivateKey], groups: Sequence[int], *, when_grown: Callable[[], None] = lambda: None) -> None:
         self._private_keys = private_keys
+        self._when_grown = when_grown
         self._groups = list(groups)
         self._stop = threading.Event()
         self._redis = wakeups.client()
@@ -92,6 +93,7 @@ class Sequencer:
         growths = rounds.sequence()
         if growths:
             wakeups.tell_sequenced(self._redis, growths)
+            self._when_grown()
         return bool(growths)
 
     # -- wake-ups ------------------------------------------------------------------------------------------------

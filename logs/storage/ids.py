@@ -15,6 +15,7 @@ import uuid
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
 DAY_US = 86_400_000_000
+DAY_MS = 86_400_000
 _VARIANT = 1 << 63
 _MASK_62 = (1 << 62) - 1
 
@@ -69,3 +70,14 @@ def floor_id(moment: datetime.datetime) -> uuid.UUID:
     """
     ms, us = divmod(microseconds(moment), 1000)
     return uuid.UUID(int=(ms << 80) | ((0x7000 | us * 4096 // 1000) << 64 if us else 0))
+
+
+def day_floor(id: uuid.UUID) -> uuid.UUID:
+    """The bound of the day (UTC) that an id belongs to: the greatest midnight at or below it."""
+    return uuid.UUID(int=((id.int >> 80) // DAY_MS * DAY_MS) << 80)
+
+
+def day_ceiling(id: uuid.UUID) -> uuid.UUID:
+    """The smallest midnight at or above an id; the greatest id beyond the last one."""
+    floor = day_floor(id).int
+    return id if floor == id.int else uuid.UUID(int=min(floor + (DAY_MS << 80), 2**128 - 1))

@@ -21,6 +21,7 @@ COMPUTED = {
     ("logs/search/filters.py", "tree"): "Django's own codes and `code=` of our ValidationErrors",
     ("logs/search/cursor.py", "_wrong"): "the first argument of `_wrong`",
     ("logs/ingest/faults.py", "fault_of"): "`_CODES`, and `invalid`",
+    ("logs/search/grammar.py", "refuse"): "the first argument of `refuse`",
 }
 
 
@@ -60,7 +61,7 @@ def literals(name: str, place: int | None) -> set[str]:
 def fault_codes() -> set[str]:
     from_messages = {code for _, code in faults._CODES} | {"invalid"}
     validators = literals("ValidationError", 1) | literals("RegexValidator", 2)
-    return literals("Fault", 1) | literals("_wrong", 0) | validators | from_messages
+    return literals("Fault", 1) | literals("_wrong", 0) | literals("refuse", 0) | validators | from_messages
 
 
 def problem_kinds(kind: type[Problem] = Problem) -> Iterator[type[Problem]]:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from logs.integrity import keys
 from logs.sequencer import Sequencer
+from logs.sequencer.flushing import Flusher
 from logs.sequencer.publishing import Publisher
 
 
@@ -30,8 +31,9 @@ class Command(BaseCommand):
         wrong = [group for group in groups if not 0 <= group < settings.AUDITLOG_SEQUENCER_GROUPS]
         if wrong:
             raise CommandError(f"There is no group {wrong[0]}: AUDITLOG_SEQUENCER_GROUPS is {settings.AUDITLOG_SEQUENCER_GROUPS}.")
+        flusher = Flusher()
         try:
-            sequencer = Sequencer(keys.private_keys(), groups)
+            sequencer = Sequencer(keys.private_keys(), groups, when_grown=flusher.wake)
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         publisher = Publisher()
@@ -42,7 +44,9 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         publisher.start()
+        flusher.start()
         try:
             sequencer.run()
         finally:
             publisher.stop()
+            flusher.stop()

@@ -127,6 +127,15 @@ def test_compressed_on_request_as_file_or_on_the_way(tenant: Tenant, compression
     assert unpack(body_of(on_the_way)) == plain
 
 
+@pytest.mark.parametrize("q", ["user:alice", "calc", "-user:alice metadata.n:>10", '"already marked" OR severity:CRITICAL', "nothing-of-the-kind"])
+def test_query_language_chooses_as_in_search(tenant: Tenant, q: str) -> None:
+    api = service_of(tenant)
+    found = searched(api, q=q)
+    assert bool(found) is (q != "nothing-of-the-kind")
+    assert lines_of(body_of(api.get(EXPORT, format="ndjson", q=q))) == found
+    assert_refused(api.get(EXPORT, format="ndjson", q=f"{q} ("), 422, "invalid_query", pointer="q")
+
+
 def test_role_user_gets_own_entries(tenant: Tenant) -> None:
     user = Api(new_token(tenant, Role.USER, "bob"))
     exported = lines_of(body_of(user.get(EXPORT, format="ndjson")))

@@ -152,6 +152,7 @@ def test_compressed_file_is_hashed_as_it_is_downloaded(tenant: Tenant) -> None:
         ({"format": "csv", "filters": {}}, "invalid", "unknown_field", "/filters"),
         ({"format": "csv", "query": "usr_id=x"}, "invalid_query", "unknown_parameter", "/query"),
         ({"format": "csv", "query": "from=yesterday"}, "invalid_query", "bad_timestamp", "/query"),
+        ({"format": "csv", "query": "q=user:alice+("}, "invalid_query", "unexpected", "/query"),
         ({"format": "csv", "query": "limit=5"}, "invalid_query", "unknown_parameter", "/query"),
         ([], "invalid", "wrong_type", ""),
     ],

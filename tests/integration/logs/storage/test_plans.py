@@ -25,14 +25,20 @@ from logs.search.filters import filters_of
 from logs.search.output import COLUMNS
 from logs.search.pages import FIND_BY_ID
 from logs.search.positions import SELECT_BATCHES_FROM, SELECT_ENTRIES
-from logs.search.sql import Condition, select_page
+from logs.search.qualifiers import Reader
+from logs.search.sql import Condition, condition_of, select_page, select_page_by_index
+from logs.search.tree import MetadataIs
 from logs.sequencer.rounds import SELECT_WAITING
 from logs.storage.columns import SELECT_STORED
 from logs.storage.connecting import connect
+from logs.storage.ids import floor_id
 from logs.storage.reading import NAME_TENANT, tenant_parameters, tenant_transaction
 from tests.sequencing import sequence_all
 from tests.storing import new_tenant, store
+from tests.superuser import superuser
 
+# These questions have no words, which are all that is asked of a tenant by name.
+NOBODY = UUID(int=0)
 DAYS = 5
 ENTRIES_A_DAY = 2000
 DAY = datetime.timedelta(days=1)
@@ -135,7 +141,7 @@ def explain(tenant: Tenant, statement: Condition) -> Plan:
 def page(query: str, *, limit: int = 10, after: str | None = None, before: str | None = None) -> Condition:
     """The statement of a page, as `logs.search.pages` asks it: one more than shown."""
     tree = filters_of(QueryDict(query)).tree()
-    return select_page(COLUMNS, tree, after=UUID(after) if after else None, before=UUID(before) if before else None, limit=limit + 1)
+    return select_page(COLUMNS, tree, NOBODY, after=UUID(after) if after else None, before=UUID(before) if before else None, limit=limit + 1)
 
 
 NEWEST_FIRST = {
@@ -186,6 +192,43 @@ def test_few_entries_are_found_by_their_own_index(filled: Filled) -> None:
         plan = explain(filled.tenant, page(days + query))
         assert {partition_of(day) for day in range(DAYS)} <= plan.read
         assert plan.indexes == {index}
+
+
+def by_index(tenant: Tenant, q: str, day: int) -> Plan:
+    """The plan of a window over one day."""
+    low, high = (floor_id(START + number * DAY) for number in (day, day + 1))
+    statement = select_page_by_index(COLUMNS, Reader(START).tree(q), tenant.id, low=low, high=high, limit=51, is_ascending=False)
+    return explain(tenant, statement)
+
+
+@pytest.mark.parametrize("q", ["resource-7", "resource-7 user-3", "absent", "resource-7*", '"resource 7"', "user:user-3 action:ACTION_4", "changed:x"])
+def test_words_and_what_is_rare_together_are_found_by_the_index_of_words(filled: Filled, q: str) -> None:
+    plan = by_index(filled.tenant, q, 2)
+    assert plan.indexes == {"logs_entry_words"}
+    assert plan.mentioned == {partition_of(2)}
+
+
+def test_what_metadata_contains_is_found_by_the_same_index(filled: Filled) -> None:
+    """So few rows of one tenant are read as a whole by choice; the question is whether they could be read otherwise."""
+    condition = condition_of(MetadataIs(("number",), "77"), filled.tenant.id)
+    with superuser() as connection, connection.transaction():
+        connection.execute("SET LOCAL enable_seqscan = off")
+        statement = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) SELECT id FROM auditlog.logs_entry WHERE {}").format(condition.text)
+        answer = connection.execute(statement, condition.parameters).fetchone()
+    assert answer is not None
+    assert Plan(answer[0]).indexes == {"logs_entry_words"}
+
+
+def test_another_tenants_words_stay_out_and_the_index_is_still_used(filled: Filled) -> None:
+    """Together: a view that kept the rows out by giving up the index would take seconds (decision 0004)."""
+    other = new_tenant()
+    store(other, [entry(2, number) for number in range(ENTRIES_A_DAY)])
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute(f"ANALYZE auditlog.{partition_of(2)}")
+    plan = by_index(other, "resource-7", 2)
+    assert plan.indexes == {"logs_entry_words"}
+    # Both have the same entries with the same words.
+    assert [node["Actual Rows"] for node in plan.scans] == [len(range(7, ENTRIES_A_DAY, 41))]
 
 
 def test_a_range_of_time_leaves_other_partitions_out_of_the_plan(filled: Filled) -> None:
