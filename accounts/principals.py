@@ -95,4 +95,4 @@ cache = PrincipalCache()
 
 def credential_digest(credential: str, tenant: str | None) -> bytes:
     """Cache key of a credential used for a tenant (`None`: the one it belongs to)."""
-    return hashlib.sha256(f"{tenant or ''}\x00{credential}".encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(f"{tenant!r}\x00{credential}".encode("utf-8", "surrogateescape")).digest()

@@ -224,6 +224,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
         kind = _CODES_BY_STATUS.get(error.status_code, Refused)
         wait_seconds = getattr(error, "wait", None)
         headers = {"Retry-After": str(int(wait_seconds))} if wait_seconds else {}
+        if isinstance(error, exceptions.MethodNotAllowed):
+            # RFC 9110 §15.5.6 wants it with every 405.
+            headers["Allow"] = ", ".join(context["view"].allowed_methods)
         return kind(_text(error.detail), headers=headers).response()
     if isinstance(error, OperationalError | InterfaceError):
         # Also psycopg's PoolTimeout and a statement that ran into its time limit.
@@ -241,7 +244,11 @@ def _text(detail: Any) -> str:
 def _faults(detail: Any, pointer: str) -> list[Fault]:
     """Django REST framework's nested error details as a flat list."""
     if isinstance(detail, dict):
-        return [fault for key, value in detail.items() for fault in _faults(value, pointer if key == "non_field_errors" else f"{pointer}/{key}")]
+        return [
+            fault
+            for key, value in detail.items()
+            for fault in _faults(value, pointer if key == "non_field_errors" else f"{pointer}/{escape_pointer(str(key))}")
+        ]
     if isinstance(detail, list):
         found = []
         for index, value in enumerate(detail):

@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import serializers
+from rest_framework.views import APIView
 
 
 class PrincipalScheme(OpenApiAuthenticationExtension):
@@ -46,21 +47,41 @@ def problem_response(status: int, code: str, title: str, detail: str, **members:
     return OpenApiResponse(ProblemSerializer, description=title, examples=[example])
 
 
+BAD_REQUEST = problem_response(400, "bad_request", "The request is not right", "The body is not JSON: JSON is malformed: expected '}' (byte 17)")
 UNAUTHENTICATED = problem_response(401, "not_authenticated", "Who are you?", "Send an API key or an access token: Authorization: Bearer ...")
 NOT_ALLOWED = problem_response(403, "not_allowed", "You may not do this", "This needs the role Admin.")
 NOT_FOUND = problem_response(404, "not_found", "There is nothing here", "There is nothing at this address, or nothing that you may see.")
+NO_TENANT = problem_response(404, "not_found", "There is nothing here", "You belong to no tenant 'other'.")
+WHICH_TENANT = problem_response(
+    400, "bad_request", "The request is not right", "You belong to several tenants (main, other): say which by the header X-Tenant."
+)
+NOT_ACCEPTABLE = problem_response(406, "not_acceptable", "No answer in a format that you accept", "Could not satisfy the request Accept header.")
+TOO_LARGE = problem_response(413, "body_too_large", "The body is too large", "The body is over the limit of 16777216 bytes. Send it in smaller parts.")
+WRONG_TYPE = problem_response(
+    415, "unsupported_media_type", "This content type is not understood", "The content type 'text/plain' is not understood here. Send application/json."
+)
 UNAVAILABLE = problem_response(503, "unavailable", "Not available at the moment", "The database does not answer. Nothing was stored.")
 
 
 class ProblemAutoSchema(AutoSchema):
-    """Adds the answers that any operation may give: 401 and 403 where it needs a principal, and problem documents' type."""
+    """Adds the answers that an operation may give by its nature, where it does not describe them itself; and problem documents' type."""
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        needs_principal = bool(self.get_auth())
-        for status, response in (("401", UNAUTHENTICATED), ("403", NOT_ALLOWED)) if needs_principal else ():
+        for status, response in self._common_problems().items():
             bodies.setdefault(status, self._get_response_for_code(response, status, direction=direction))  # type: ignore[no-untyped-call]  # drf-spectacular's is untyped
         for status, body in bodies.items():
             if status[0] in "45" and "application/json" in body.get("content", {}):
                 body["content"] = {"application/problem+json": body["content"].pop("application/json")}
         return bodies
+
+    def _common_problems(self) -> dict[str, OpenApiResponse]:
+        found = {"503": UNAVAILABLE}
+        if self.method in ("POST", "PUT", "PATCH") and self.get_request_serializer() is not None:
+            found |= {"400": BAD_REQUEST, "413": TOO_LARGE, "415": WRONG_TYPE}
+        if self.get_auth():
+            found = {"400": WHICH_TENANT, "401": UNAUTHENTICATED, "403": NOT_ALLOWED, "404": NO_TENANT} | found
+        # A view that has its own way here answers in its one format, whatever `Accept` says.
+        if type(self.view).perform_content_negotiation is APIView.perform_content_negotiation:
+            found["406"] = NOT_ACCEPTABLE
+        return found

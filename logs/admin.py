@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import uuid
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from logs.catalogue import compile_schema
-from logs.models import ActionDefinition, ActionSchema, LogSettings, VerificationRun
+from logs.models import ActionDefinition, ActionSchema, LogSettings, SavedSearch, VerificationRun
+from logs.saved_searches import forget
 from logs.verification.runs import findings_of
 
 
@@ -73,3 +78,35 @@ class VerificationRunAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: VerificationRun | None = None) -> bool:
         return False
+
+
+@admin.register(SavedSearch)
+class SavedSearchAdmin(admin.ModelAdmin):
+    """Searches are saved and changed over the API, which checks the question; here they are described, shared or not, and deleted."""
+
+    list_display = ["name", "owner", "tenant", "is_shared", "updated_at"]
+    list_filter = ["tenant", "is_shared"]
+    search_fields = ["name", "owner__username"]
+    readonly_fields = ["tenant", "owner", "name", "query", "created_at", "updated_at"]
+
+    def save_model(self, request: HttpRequest, obj: SavedSearch, form: Any, change: bool) -> None:
+        obj.version += 1
+        super().save_model(request, obj, form, change)
+        _forget_after_commit({obj.tenant_id})
+
+    def delete_model(self, request: HttpRequest, obj: SavedSearch) -> None:
+        super().delete_model(request, obj)
+        _forget_after_commit({obj.tenant_id})
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SavedSearch]) -> None:
+        tenant_ids = set(queryset.values_list("tenant_id", flat=True))
+        super().delete_queryset(request, queryset)
+        _forget_after_commit(tenant_ids)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
+def _forget_after_commit(tenant_ids: set[uuid.UUID]) -> None:
+    for tenant_id in tenant_ids:
+        transaction.on_commit(functools.partial(forget, tenant_id))

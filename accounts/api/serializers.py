@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from accounts.fields import TextModelSerializer
 from accounts.models import ApiKey, Role
 from accounts.models.api_key import Scope
 
@@ -24,7 +25,7 @@ class MeSerializer(serializers.Serializer[Any]):
     memberships = MembershipSerializer(many=True)
 
 
-class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+class ApiKeySerializer(TextModelSerializer):
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices), min_length=1)
 
     class Meta:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.fields import TextModelSerializer
 from accounts.permissions import AdminWrites, principal_of
 from accounts.problems import Fault, Invalid, NotFound
 from accounts.schema import NOT_FOUND, problem_response
@@ -72,7 +73,7 @@ class ActionSchemaSerializer(serializers.ModelSerializer[ActionSchema]):
         read_only_fields = ["version", "created_at"]
 
 
-class ActionSerializer(serializers.ModelSerializer[ActionDefinition]):
+class ActionSerializer(TextModelSerializer):
     default_severity = SeverityField(required=False, allow_null=True)
     schema_version = serializers.SerializerMethodField(help_text="Version of the metadata's schema that counts; null: there is none.")
     schema = serializers.SerializerMethodField(help_text="The metadata's JSON Schema that counts.")

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from accounts.schema import NOT_FOUND, UNAVAILABLE, problem_response
+from accounts.schema import NOT_FOUND, TOO_LARGE, UNAVAILABLE, WRONG_TYPE, problem_response
 from logs.ingest.entry_input import EntryInput
 from logs.ingest.receive import BulkReceipt, EntryReceipt
 from logs.search import EntryFilterSet, EntryOutput
@@ -49,16 +49,12 @@ NOT_JSON = problem_response(
     "This is not JSON: JSON is malformed: expected '}' (byte 17).",
     errors=_fault("", "not_json", "This is not JSON: JSON is malformed: expected '}' (byte 17)."),
 )
-TOO_LARGE = problem_response(413, "body_too_large", "The body is too large", "The body is over the limit of 16777216 bytes. Send it in smaller parts.")
 ENTRY_TOO_LARGE = problem_response(
     413,
     "entry_too_large",
     "The entry is too large",
     "The entry is over the limit of 262144 bytes. It was not stored, not even in part.",
     errors=_fault("", "entry_too_large", "The entry is over the limit of 262144 bytes. It was not stored, not even in part."),
-)
-WRONG_TYPE = problem_response(
-    415, "unsupported_media_type", "This content type is not understood", "The content type 'text/plain' is not understood here. Send application/json."
 )
 INVALID_ENTRY = problem_response(
     422,
@@ -90,7 +86,15 @@ _PREFER = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="`wait=5`: answer when the entries have their positions, or after so many seconds (at most 30) without (RFC 7240).",
 )
-TENANT = OpenApiParameter("X-Tenant", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Slug of the tenant, for people who belong to several.")
+TENANT = OpenApiParameter(
+    "X-Tenant",
+    {"type": "string", "minLength": 1, "maxLength": 63},
+    OpenApiParameter.HEADER,
+    description="Slug of the tenant, for people who belong to several.",
+)
+
+
+CURSOR = {"type": "string", "minLength": 1}
 
 
 def _answer(kind: type, description: str) -> OpenApiResponse:
@@ -104,7 +108,10 @@ post_entry: dict[str, Any] = {
     "description": "Answers once the entry is on disk. With an idempotency key (header or field) a retry is stored once.",
     "parameters": [
         OpenApiParameter(
-            "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Serves as the entry's `idempotency_key`; needs a `timestamp`."
+            "Idempotency-Key",
+            {"type": "string", "pattern": "^[ -~]{1,255}$"},
+            OpenApiParameter.HEADER,
+            description="Serves as the entry's `idempotency_key`; needs a `timestamp`.",
         ),
         _ENCODING,
         _PREFER,
@@ -214,10 +221,14 @@ def list_entries_with(page: type) -> dict[str, Any]:
         "parameters": [
             *filter_parameters(),
             OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
-            OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous` of an answer."),
+            OpenApiParameter("cursor", CURSOR, description="From `next` or `previous` of an answer."),
             OpenApiParameter("highlight", OpenApiTypes.BOOL, description="Say where the words of `q` stand in each entry (newest first only)."),
             OpenApiParameter("order", OpenApiTypes.STR, enum=["time", "position"], default="time"),
-            OpenApiParameter("after", OpenApiTypes.INT64, description="With `order=position`: the entries after this position; -1, and without it, all."),
+            OpenApiParameter(
+                "after",
+                {"type": "integer", "format": "int64", "minimum": -1},
+                description="With `order=position`: the entries after this position; -1, and without it, all.",
+            ),
             TENANT,
         ],
         "responses": {200: _answer(page, "One page."), 422: INVALID_QUERY, 503: UNAVAILABLE},

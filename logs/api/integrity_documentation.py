@@ -41,6 +41,7 @@ def _shown(name: str, value: Any, media_type: str = "application/json") -> list[
     return [OpenApiExample(name, value=value, response_only=True, status_codes=["200"], media_type=media_type)]
 
 
+_NUMBER = {"type": "integer", "format": "int64", "minimum": 0}
 _COMMON: dict[Any, Any] = {422: INVALID_QUERY, 503: UNAVAILABLE}
 _TEXT = "text/plain"
 NONE_YET = problem_response(404, "not_found", "There is nothing here", "The log has no checkpoint yet: nothing is sequenced.")
@@ -59,7 +60,7 @@ checkpoints: dict[str, Any] = {
     "description": "Newest first. While entries come one a minute is kept, while none do one an hour.",
     "parameters": [
         OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
-        OpenApiParameter("before", OpenApiTypes.INT64, description="From `next` of an answer."),
+        OpenApiParameter("before", _NUMBER, description="From `next` of an answer."),
         TENANT,
     ],
     "responses": {200: _answer(CheckpointPage, "One page."), **_COMMON},
@@ -74,7 +75,7 @@ checkpoints: dict[str, Any] = {
 kept_checkpoint: dict[str, Any] = {
     "operation_id": "integrity_kept_checkpoint",
     "summary": "Read a kept checkpoint",
-    "parameters": [OpenApiParameter("size", OpenApiTypes.INT64, OpenApiParameter.PATH, description="How many entries the log had."), TENANT],
+    "parameters": [OpenApiParameter("size", _NUMBER, OpenApiParameter.PATH, description="How many entries the log had."), TENANT],
     "responses": {(200, _TEXT): _answer(OpenApiTypes.STR, "The signed note."), 404: NOT_FOUND, **_COMMON},
     "examples": _shown("a checkpoint", CHECKPOINT, _TEXT),
 }
@@ -97,8 +98,8 @@ consistency: dict[str, Any] = {
     "operation_id": "integrity_consistency",
     "summary": "Prove that one tree is the beginning of another",
     "parameters": [
-        OpenApiParameter("from", OpenApiTypes.INT64, required=True, description="Size of the first tree."),
-        OpenApiParameter("to", OpenApiTypes.INT64, description="Size of the second tree; the newest if it is left out."),
+        OpenApiParameter("from", _NUMBER, required=True, description="Size of the first tree."),
+        OpenApiParameter("to", _NUMBER, description="Size of the second tree; the newest if it is left out."),
         TENANT,
     ],
     "responses": {200: _answer(Consistency, "The proof."), 404: NONE_YET, 422: unknown_size("to"), 503: UNAVAILABLE},
@@ -124,7 +125,7 @@ proof: dict[str, Any] = {
     "description": "Anyone who has the public key can check the proof without this server. `format=tlog-proof` gives it as C2SP tlog-proof text.",
     "parameters": [
         OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH),
-        OpenApiParameter("tree_size", OpenApiTypes.INT64, description="Against a kept checkpoint of this size, not the newest."),
+        OpenApiParameter("tree_size", _NUMBER, description="Against a kept checkpoint of this size, not the newest."),
         OpenApiParameter("format", OpenApiTypes.STR, enum=["json", "tlog-proof"], default="json"),
         TENANT,
     ],

@@ -1,8 +1,10 @@
 """Paths of the log's API, below /api/v1/."""
 
-from django.urls import path
+from django.urls import path, register_converter
 
-from logs.api import catalogue, export, integrity, views
+from logs.api import catalogue, export, integrity, saved_searches, timeline, views
+
+register_converter(timeline.AnyTextConverter, "any")
 
 urlpatterns = [
     path("logs", views.EntriesView.as_view(), name="entries"),
@@ -19,6 +21,10 @@ urlpatterns = [
     path("integrity/tile/<str:level>/<path:path>", integrity.TileView.as_view(), name="tile"),
     path("integrity/consistency", integrity.ConsistencyView.as_view(), name="consistency"),
     path("integrity/key", integrity.KeyView.as_view(), name="log-key"),
+    path("requests/<any:request_id>", timeline.TimelineView.as_view(), name="timeline"),
+    path("saved-searches", saved_searches.SavedSearchesView.as_view(), name="saved-searches"),
+    path("saved-searches/<int:id>", saved_searches.SavedSearchView.as_view(), name="saved-search"),
+    path("saved-searches/<int:id>/entries", saved_searches.SavedSearchEntriesView.as_view(), name="saved-search-entries"),
     path("actions", catalogue.ActionsView.as_view(), name="actions"),
     path("actions/<str:name>", catalogue.ActionView.as_view(), name="action"),
     path("actions/<str:name>/schemas", catalogue.ActionSchemasView.as_view(), name="action-schemas"),

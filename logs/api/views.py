@@ -26,7 +26,7 @@ from logs.api import documentation
 from logs.api.answers import answer_to, json_response
 from logs.errors import CommitFailed
 from logs.ingest import receive_bulk, receive_single
-from logs.search import EntryOutput, find_entry, find_page, positions, question_of
+from logs.search import EntryOutput, Page, find_entry, find_page, positions, question_of
 
 
 class EntryPage(msgspec.Struct, omit_defaults=True):
@@ -85,10 +85,7 @@ class EntriesView(PostingView):
         query, principal = request._request.GET, principal_of(request)
         if positions.is_by_position(query):
             return self._after(request._request, positions.find_after(positions.position_question_of(query, principal)))
-        page = find_page(question_of(query, principal))
-        links = {"next": _link(request._request, page.next), "previous": _link(request._request, page.previous)}
-        header = ", ".join(f'<{link}>; rel="{"prev" if name == "previous" else name}"' for name, link in links.items() if link)
-        return json_response(EntryPage(page.entries, links["next"], links["previous"]), headers={"Link": header} if header else None)
+        return page_answer(request._request, find_page(question_of(query, principal)))
 
     @staticmethod
     def _after(request: HttpRequest, page: positions.PositionPage) -> HttpResponse:
@@ -123,6 +120,13 @@ def entry_id(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise NotFound(f"{text!r} is no id of an entry.") from None
+
+
+def page_answer(request: HttpRequest, page: Page) -> HttpResponse:
+    """A page of entries, with links to those beside it at the same address."""
+    links = {"next": _link(request, page.next), "previous": _link(request, page.previous)}
+    header = ", ".join(f'<{link}>; rel="{"prev" if name == "previous" else name}"' for name, link in links.items() if link)
+    return json_response(EntryPage(page.entries, links["next"], links["previous"]), headers={"Link": header} if header else None)
 
 
 def _link(request: HttpRequest, cursor: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.export import ExportJob, ExportState
+from logs.models.saved_search import SavedSearch
 from logs.models.verification import VerificationResult, VerificationRun
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ExportState",
     "LogSettings",
     "Outcome",
+    "SavedSearch",
     "Severity",
     "VerificationResult",
     "VerificationRun",

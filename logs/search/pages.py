@@ -52,11 +52,16 @@ class Page:
     previous: str | None
 
 
+def identity_of(principal: Principal, query: QueryDict) -> bytes:
+    """Tells this principal's question from others; the page within its answer does not count."""
+    return f"{principal.tenant_id} {principal.own_user_id!r} ".encode("utf-8", "surrogatepass") + words_of_question(query)
+
+
 def question_of(query: QueryDict, principal: Principal) -> Question:
     """The question in a query string. Raises InvalidQuery."""
     asked = filters_of(query, "limit", "cursor", "order", "highlight").tree()
     tree = All((*asked.nodes, *what_they_may_see(principal)))
-    identity = f"{principal.tenant_id} {principal.own_user_id!r} ".encode("utf-8", "surrogatepass") + words_of_question(query)
+    identity = identity_of(principal, query)
     text = query.get("cursor")
     cursor = cursors.decode(text, identity) if text else None
     return Question(principal, tree, identity, limit_of(query), cursor, flag_in(query, "highlight"))

@@ -66,9 +66,9 @@ def floor_id(moment: datetime.datetime) -> uuid.UUID:
     """A bound between the ids of entries before `moment` and those at or after it: half-open time ranges.
 
     At a whole millisecond it has no version bits: then midnight is a partition's own bound, not a little above it, and a
-    range that ends there leaves the next partition alone.
+    range that ends there leaves the next partition alone. Before 1970 there are no entries, and all bounds are one.
     """
-    ms, us = divmod(microseconds(moment), 1000)
+    ms, us = divmod(max(microseconds(moment), 0), 1000)
     return uuid.UUID(int=(ms << 80) | ((0x7000 | us * 4096 // 1000) << 64 if us else 0))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Role, Tenant
 from logs.storage import partitions
-from tests.api import Api, entry
+from tests.api import Api, assert_refused, entry
 from tests.sequencing import sequence_all
 from tests.storing import new_key, new_tenant, new_token, store
 
@@ -37,6 +39,13 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/integrity/tile/<str:level>/<path:path>", "GET"): ((401, N, 404, 404, 404, 404, 404), None),
     ("api/v1/integrity/consistency", "GET"): ((401, N, 422, 422, 422, 422, 422), None),
     ("api/v1/integrity/key", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    ("api/v1/requests/<any:request_id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/saved-searches", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    ("api/v1/saved-searches", "POST"): ((401, N, N, Y, Y, Y, Y), {"name": "new", "query": {}}),
+    ("api/v1/saved-searches/<int:id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/saved-searches/<int:id>", "PATCH"): ((401, N, N, N, N, Y, 404), {"description": "x"}),
+    ("api/v1/saved-searches/<int:id>/entries", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
+    ("api/v1/saved-searches/<int:id>", "DELETE"): ((401, N, N, N, N, Y, 404), None),
     ("api/v1/actions", "GET"): ((401, N, Y, N, Y, Y, Y), None),
     ("api/v1/actions", "POST"): ((401, N, N, N, N, Y, Y), {"name": "REFUND"}),
     ("api/v1/actions/<str:name>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
@@ -63,6 +72,8 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     # Nobody's, for no principal is a scraper: it has a token of its own (tests/integration/auditlog_project/test_metrics.py).
     ("metrics", "GET"): ((404,) * 7, None),
 }
+# Pages of drf-spectacular's.
+GENERATED = {"api/v1/schema", "api/v1/docs", "api/v1/redoc"}
 # Not of the API: Django's admin looks after itself (tests/integration/accounts), the home page leads to the documentation.
 ELSEWHERE = {"", "admin/"}
 
@@ -113,22 +124,46 @@ def callers(tenant: Tenant) -> dict[str, Api]:
 
 @pytest.fixture(scope="module")
 def entry_id(tenant: Tenant) -> str:
-    id = store(tenant, [{}])[0]
+    id = store(tenant, [{"request_id": "a request"}])[0]
     sequence_all()
     return id
 
 
+@pytest.fixture(scope="module")
+def owner(tenant: Tenant) -> Api:
+    return Api(new_token(tenant, Role.AUDITOR))
+
+
+def shared_search(owner: Api) -> str:
+    """The id of a search that another member shares."""
+    body = {"name": uuid.uuid4().hex, "query": {"user_id": ["alice"]}, "is_shared": True}
+    return str(owner.post("/api/v1/saved-searches", body).json()["id"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("route", "method"), list(TABLE))
-def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry_id: str, route: str, method: str, kind: str) -> None:
+def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry_id: str, owner: Api, route: str, method: str, kind: str) -> None:
     statuses, body = TABLE[route, method]
     expected = statuses[KINDS.index(kind)]
     path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0").replace("<int:size>", "99")
+    path = path.replace("<any:request_id>", "a%20request")
+    if "<int:id>" in path:
+        path = path.replace("<int:id>", shared_search(owner))
     answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
         assert entry_id not in answer.content.decode().replace(path, "").replace(f"no entry {entry_id}", "").replace(f"no export job {entry_id}", "")
         assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("route", sorted({route for route, _ in TABLE if route.startswith("api/") and route not in GENERATED}))
+def test_other_methods_are_refused_with_those_that_there_are(callers: dict[str, Api], entry_id: str, route: str) -> None:
+    known = {method for other, method in TABLE if other == route}
+    path = "/" + re.sub("<int:.*?>", "0", re.sub("<(?:str|path|any):.*?>", "x", route))
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"} - known:
+        answer = callers["admin"].send(method, path)
+        assert_refused(answer, 405, "method_not_allowed")
+        assert set(answer["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == known
 
 
 @pytest.mark.parametrize("text", ["%00", "%ff", "%ed%a0%80", "%0d%0aX:%201", "a" * 5000, "..%2f..%2f", "%F0%9F%98%80", "{}", "-1", "9" * 60])
@@ -138,6 +173,12 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "logs/",
         "actions/",
         "api-keys/",
+        "requests/",
+        "requests/x?cursor=",
+        "requests/x?from=",
+        "saved-searches/",
+        "saved-searches?before=",
+        "saved-searches/1/entries?cursor=",
         "logs?user_id=",
         "logs?cursor=",
         "logs?limit=",

@@ -141,6 +141,13 @@ def test_member_of_nothing_may_nothing() -> None:
     assert Api(access).get(ME).json()["memberships"] == []
 
 
+def test_empty_tenant_is_none_of_theirs_however_often_they_ask(audrey: User) -> None:
+    access = sign_in(audrey)["access"]
+    for _ in range(2):
+        assert Api(access).get(LOGS).status_code == 200
+        assert_refused(Api(access, **{"X-Tenant": ""}).get(LOGS), 404, "not_found")
+
+
 def test_changed_role_works_once_the_cache_is_out(audrey: User, tenant: Tenant) -> None:
     access = sign_in(audrey)["access"]
     assert Api(access).get("/api/v1/api-keys").status_code == 403

@@ -200,6 +200,11 @@ def test_the_range_is_half_open_to_the_microsecond() -> None:
             assert [entry["timestamp"] for entry in found] == [rfc3339(moment) for moment in reversed(moments[first:last])]
 
 
+def test_range_may_begin_and_end_in_any_year(kept: Kept) -> None:
+    assert len(ids(get(kept.key, first_page([("from", "0001-01-01T00:00:00Z"), ("to", "9999-12-31T23:59:59Z")], 1000)))) == len(kept.entries)
+    assert ids(get(kept.key, first_page([("from", "0496-09-28T21:28:54-05:13"), ("to", "1969-12-31T23:59:59Z")]))) == []
+
+
 def test_new_entries_at_the_top_do_not_disturb_the_pages_below() -> None:
     tenant = new_tenant()
     key = new_key(tenant)

@@ -27,6 +27,7 @@ from logs.search.pages import FIND_BY_ID
 from logs.search.positions import SELECT_BATCHES_FROM, SELECT_ENTRIES
 from logs.search.qualifiers import Reader
 from logs.search.sql import Condition, condition_of, select_page, select_page_by_index
+from logs.search.timeline import select_timeline
 from logs.search.tree import MetadataIs
 from logs.sequencer.rounds import SELECT_WAITING
 from logs.storage.columns import SELECT_STORED
@@ -229,6 +230,21 @@ def test_another_tenants_words_stay_out_and_the_index_is_still_used(filled: Fill
     assert plan.indexes == {"logs_entry_words"}
     # Both have the same entries with the same words.
     assert [node["Actual Rows"] for node in plan.scans] == [len(range(7, ENTRIES_A_DAY, 41))]
+
+
+def test_a_timeline_is_read_in_order_by_the_index_of_its_request(filled: Filled) -> None:
+    between = f"from={START:%Y-%m-%dT%H:%M:%SZ}&to={START + DAYS * DAY:%Y-%m-%dT%H:%M:%SZ}&"
+    tree = filters_of(QueryDict(between + "request_id=request-2-8")).tree()
+    plan = explain(filled.tenant, select_timeline(COLUMNS, tree, filled.tenant.id, None, 1001))
+    assert {partition_of(day) for day in range(DAYS)} <= plan.read
+    assert plan.indexes == {"logs_entry_request"}
+    assert not plan.has_sort
+    # A further page leaves alone what is older; a range, what is outside of it.
+    plan = explain(filled.tenant, select_timeline(COLUMNS, tree, filled.tenant.id, UUID(filled.ids[2][24]), 1001))
+    assert plan.mentioned == {partition_of(day) for day in (2, 3, 4)}
+    assert plan.indexes == {"logs_entry_request"}
+    plan = explain(filled.tenant, page(f"from={START + 2 * DAY:%Y-%m-%dT%H:%M:%SZ}&to={START + 3 * DAY:%Y-%m-%dT%H:%M:%SZ}&request_id=request-2-8"))
+    assert plan.mentioned == {partition_of(2)}
 
 
 def test_a_range_of_time_leaves_other_partitions_out_of_the_plan(filled: Filled) -> None:

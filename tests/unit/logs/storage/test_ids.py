@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,11 @@ def test_floor_parts_what_is_before_from_what_is_not(moment: datetime.datetime, 
     floor = ids.floor_id(moment)
     assert floor <= uuid.UUID(ids.entry_id(ids.microseconds(moment), random))
     assert ids.microseconds(moment) == 0 or uuid.UUID(ids.entry_id(ids.microseconds(moment) - 1, random)) < floor
+
+
+@pytest.mark.parametrize("year", [1, 496, 1969])
+def test_floor_before_1970_is_below_every_id(year: int) -> None:
+    assert ids.floor_id(datetime.datetime(year, 12, 31, tzinfo=datetime.UTC)) == uuid.UUID(int=0)
 
 
 def test_key_gives_the_same_bits_for_one_secret_only() -> None:
