@@ -31,7 +31,7 @@ from logs.storage.locks import COUNT_EXPORTS
 # An attempt that has not said for so long that it lives is taken over.
 LEASE_SECONDS = 30
 LEASE = datetime.timedelta(seconds=LEASE_SECONDS)
-# A job that failed for a reason that may pass waits for so long, and for its last attempt no longer.
+# An attempt that failed for a reason that may pass is followed by the next after so long.
 RETRY_AFTER = datetime.timedelta(seconds=30)
 MAX_ATTEMPTS = 5
 LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
