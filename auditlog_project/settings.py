@@ -66,6 +66,10 @@ AUDITLOG_DATABASE_TIMEOUT_SECONDS = env.seconds("AUDITLOG_DATABASE_TIMEOUT_SECON
 AUDITLOG_SEARCH_TIMEOUT_SECONDS = env.seconds(
     "AUDITLOG_SEARCH_TIMEOUT_SECONDS", 5, "Longest that a search may look; a question that takes longer is refused, with advice (422)."
 )
+AUDITLOG_STATS_TIMEOUT_SECONDS = env.seconds("AUDITLOG_STATS_TIMEOUT_SECONDS", 3, "Longest that one statement of statistics may run; beyond it 422.")
+AUDITLOG_STATS_CACHE_SECONDS = env.integer(
+    "AUDITLOG_STATS_CACHE_SECONDS", 60, "Longest that an answer of statistics is kept in Redis. A new entry makes a new answer at once.", least=1, most=3600
+)
 
 # -- entries -------------------------------------------------------------------------------------------------------
 AUDITLOG_ENGINE = env.choice("AUDITLOG_ENGINE", ("native",), "native", "How partitions are made and dropped.")

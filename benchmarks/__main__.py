@@ -16,6 +16,7 @@ BENCHMARKS = {
     "single": "one entry a request on 64 connections, against bare INSERTs and a stock Django REST framework view",
     "bulk": "batches of 1,000 on 4 connections, against raw COPY",
     "search": "a page of every class of question over 10 million entries, while 1,000 a second are written (`--entries N` for another size)",
+    "stats": "statistics and facets over 90 days of 10 million entries, for the first time and again, against adding up hourly counts",
     "verify": "positions at a steady 2,000 entries a second, and a verification of the log, against reading its rows",
     "export": "a million entries as NDJSON over one connection, and what the web processes grow by it, against COPY of the same columns",
 }

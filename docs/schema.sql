@@ -137,6 +137,7 @@ CREATE TABLE auditlog.logs_batch (
     lowest_id uuid NOT NULL,
     highest_id uuid NOT NULL,
     kinds text,
+    users text,
     CONSTRAINT logs_batch_check CHECK ((octet_length(records) = (32 * entry_count))),
     CONSTRAINT logs_batch_entry_count_check CHECK ((entry_count > 0))
 );
@@ -158,7 +159,8 @@ CREATE VIEW auditlog.logs_batch_view AS
     first_position,
     lowest_id,
     highest_id,
-    kinds
+    kinds,
+    users
    FROM auditlog.logs_batch
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
@@ -190,6 +192,22 @@ CREATE VIEW auditlog.logs_checkpoint_view AS
     cosignatures,
     published_at
    FROM auditlog.logs_checkpoint
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
+CREATE TABLE auditlog.logs_compaction (
+    tenant_id uuid NOT NULL,
+    hours_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    days_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    blocks_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE VIEW auditlog.logs_compaction_view AS
+ SELECT tenant_id,
+    hours_before,
+    days_before,
+    blocks_before
+   FROM auditlog.logs_compaction
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
 CREATE TABLE auditlog.logs_entry (
@@ -289,25 +307,88 @@ CREATE VIEW auditlog.logs_partitions AS
 
 CREATE TABLE auditlog.logs_rollup (
     tenant_id uuid NOT NULL,
-    hour timestamp with time zone NOT NULL,
+    begins_at timestamp with time zone CONSTRAINT logs_rollup_hour_not_null NOT NULL,
     action text NOT NULL,
     severity smallint NOT NULL,
     outcome smallint NOT NULL,
     resource_type text NOT NULL,
     source text NOT NULL,
-    entry_count bigint NOT NULL
+    entry_count bigint NOT NULL,
+    level smallint NOT NULL,
+    CONSTRAINT logs_rollup_level_check CHECK (((level >= 0) AND (level <= 2)))
 )
 WITH (fillfactor='70');
 
+CREATE TABLE auditlog.logs_rollup_seen (
+    tenant_id uuid NOT NULL,
+    level smallint NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    registers bytea NOT NULL,
+    users text,
+    CONSTRAINT logs_rollup_seen_check CHECK (((users IS NULL) = (level = 2))),
+    CONSTRAINT logs_rollup_seen_level_check CHECK (((level >= 0) AND (level <= 2))),
+    CONSTRAINT logs_rollup_seen_registers_check CHECK ((octet_length(registers) = 4096))
+);
+
+CREATE VIEW auditlog.logs_rollup_seen_view AS
+ SELECT tenant_id,
+    level,
+    begins_at,
+    registers,
+    users
+   FROM auditlog.logs_rollup_seen
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
+CREATE TABLE auditlog.logs_rollup_total (
+    tenant_id uuid NOT NULL,
+    level smallint NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    severity smallint NOT NULL,
+    outcome smallint NOT NULL,
+    entry_count bigint NOT NULL,
+    CONSTRAINT logs_rollup_total_level_check CHECK (((level >= 0) AND (level <= 2)))
+)
+WITH (fillfactor='70');
+
+CREATE VIEW auditlog.logs_rollup_total_view AS
+ SELECT tenant_id,
+    level,
+    begins_at,
+    severity,
+    outcome,
+    entry_count
+   FROM auditlog.logs_rollup_total
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
+CREATE TABLE auditlog.logs_rollup_user (
+    tenant_id uuid NOT NULL,
+    level smallint NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    user_id text NOT NULL,
+    entry_count bigint NOT NULL,
+    CONSTRAINT logs_rollup_user_level_check CHECK (((level >= 0) AND (level <= 2)))
+)
+WITH (fillfactor='80');
+
+CREATE VIEW auditlog.logs_rollup_user_view AS
+ SELECT tenant_id,
+    level,
+    begins_at,
+    user_id,
+    entry_count
+   FROM auditlog.logs_rollup_user
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
 CREATE VIEW auditlog.logs_rollup_view AS
  SELECT tenant_id,
-    hour,
+    begins_at,
     action,
     severity,
     outcome,
     resource_type,
     source,
-    entry_count
+    entry_count,
+    level
    FROM auditlog.logs_rollup
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
@@ -353,6 +434,9 @@ ALTER TABLE ONLY auditlog.logs_batch
 ALTER TABLE ONLY auditlog.logs_checkpoint
     ADD CONSTRAINT logs_checkpoint_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY auditlog.logs_compaction
+    ADD CONSTRAINT logs_compaction_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY auditlog.logs_entry
     ADD CONSTRAINT logs_entry_pkey PRIMARY KEY (tenant_id, id);
 
@@ -360,7 +444,16 @@ ALTER TABLE ONLY auditlog.logs_head
     ADD CONSTRAINT logs_head_pkey PRIMARY KEY (tenant_id);
 
 ALTER TABLE ONLY auditlog.logs_rollup
-    ADD CONSTRAINT logs_rollup_pkey PRIMARY KEY (tenant_id, hour, action, severity, outcome, resource_type, source);
+    ADD CONSTRAINT logs_rollup_pkey PRIMARY KEY (tenant_id, level, begins_at, action, severity, outcome, resource_type, source);
+
+ALTER TABLE ONLY auditlog.logs_rollup_seen
+    ADD CONSTRAINT logs_rollup_seen_pkey PRIMARY KEY (tenant_id, level, begins_at);
+
+ALTER TABLE ONLY auditlog.logs_rollup_total
+    ADD CONSTRAINT logs_rollup_total_pkey PRIMARY KEY (tenant_id, level, begins_at, severity, outcome);
+
+ALTER TABLE ONLY auditlog.logs_rollup_user
+    ADD CONSTRAINT logs_rollup_user_pkey PRIMARY KEY (tenant_id, level, begins_at, user_id);
 
 ALTER TABLE ONLY auditlog.logs_stopped
     ADD CONSTRAINT logs_stopped_pkey PRIMARY KEY (tenant_id);
@@ -377,6 +470,8 @@ CREATE INDEX logs_checkpoint_size ON auditlog.logs_checkpoint USING btree (tenan
 CREATE INDEX logs_checkpoint_tenant ON auditlog.logs_checkpoint USING btree (tenant_id, id);
 
 CREATE INDEX logs_checkpoint_unpublished ON auditlog.logs_checkpoint USING btree (id) WHERE (published_at IS NULL);
+
+CREATE INDEX logs_compaction_due ON auditlog.logs_compaction USING btree (hours_before);
 
 CREATE INDEX logs_entry_action ON ONLY auditlog.logs_entry USING btree (tenant_id, action, id);
 
@@ -396,6 +491,8 @@ CREATE INDEX logs_entry_user ON ONLY auditlog.logs_entry USING btree (tenant_id,
 
 CREATE INDEX logs_entry_words ON ONLY auditlog.logs_entry USING gin (auditlog.entry_words(tenant_id, severity, outcome, action, source, changed_fields, user_id, resource_type, resource_id, message, metadata), metadata jsonb_path_ops) WITH (gin_pending_list_limit='65536');
 
+CREATE INDEX logs_rollup_user_busiest ON auditlog.logs_rollup_user USING btree (tenant_id, level, begins_at, entry_count DESC, user_id) WHERE (level > 0);
+
 GRANT USAGE ON SCHEMA auditlog TO auditlog_app;
 GRANT USAGE ON SCHEMA auditlog TO auditlog_sequencer;
 
@@ -412,6 +509,8 @@ GRANT UPDATE(first_position) ON TABLE auditlog.logs_batch TO auditlog_sequencer;
 
 GRANT UPDATE(kinds) ON TABLE auditlog.logs_batch TO auditlog_sequencer;
 
+GRANT UPDATE(users) ON TABLE auditlog.logs_batch TO auditlog_sequencer;
+
 GRANT USAGE ON SEQUENCE auditlog.logs_batch_id_seq TO auditlog_app;
 
 GRANT SELECT ON TABLE auditlog.logs_batch_view TO auditlog_app;
@@ -424,6 +523,10 @@ GRANT UPDATE(published_at) ON TABLE auditlog.logs_checkpoint TO auditlog_sequenc
 
 GRANT SELECT ON TABLE auditlog.logs_checkpoint_view TO auditlog_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_compaction TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_compaction_view TO auditlog_app;
+
 GRANT INSERT ON TABLE auditlog.logs_entry TO auditlog_app;
 
 GRANT SELECT ON TABLE auditlog.logs_entry_view TO auditlog_app;
@@ -435,6 +538,18 @@ GRANT SELECT ON TABLE auditlog.logs_head_view TO auditlog_app;
 GRANT SELECT ON TABLE auditlog.logs_partitions TO auditlog_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_rollup TO auditlog_sequencer;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_rollup_seen TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_rollup_seen_view TO auditlog_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_rollup_total TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_rollup_total_view TO auditlog_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditlog.logs_rollup_user TO auditlog_sequencer;
+
+GRANT SELECT ON TABLE auditlog.logs_rollup_user_view TO auditlog_app;
 
 GRANT SELECT ON TABLE auditlog.logs_rollup_view TO auditlog_app;
 

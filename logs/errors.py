@@ -114,14 +114,18 @@ class ExportsBusy(Unavailable):
 
 
 class TooExpensive(Refused):
-    """`searched_to`: how far back the search came, if it came anywhere."""
+    """The question is right, and answering it takes longer than it may. `searched_to`: how far back a search came, if it came anywhere."""
 
     status = 422
     code = "too_expensive"
     title = "The question takes too long to answer"
 
-    def __init__(self, searched_to: datetime.datetime | None = None) -> None:
-        advice = "Narrow the time, or add a condition that few entries meet: a user, an action, a resource, a word."
+    def __init__(
+        self,
+        advice: str = "Narrow the time (`from`, `to`), or add a condition that few entries meet: a user, an action, a resource, a word.",
+        *,
+        searched_to: datetime.datetime | None = None,
+    ) -> None:
         if searched_to is None:
             super().__init__(f"The answer was not found in the time that it may take. {advice}")
         else:

@@ -25,7 +25,7 @@ from tests.web import CHECKOUT, STOP_SECONDS
 
 
 @functools.cache
-def _connection() -> psycopg.Connection[Any]:
+def sequencer_connection() -> psycopg.Connection[Any]:
     return connecting.connect("sequencer")
 
 
@@ -35,7 +35,7 @@ def now() -> datetime.datetime:
 
 def new_rounds(clock: Callable[[], datetime.datetime] = now) -> Rounds:
     """Rounds of a sequencer that has just started."""
-    return Rounds(_connection(), keys.private_keys(), Anchor, clock=clock)
+    return Rounds(sequencer_connection(), keys.private_keys(), Anchor, clock=clock)
 
 
 def sequence_all(clock: Callable[[], datetime.datetime] = now) -> None:
@@ -47,7 +47,7 @@ def sequence_all(clock: Callable[[], datetime.datetime] = now) -> None:
 
 def publish_all() -> None:
     """Copy every kept checkpoint to the anchor."""
-    while publishing.publish(_connection(), Anchor(), []):
+    while publishing.publish(sequencer_connection(), Anchor(), []):
         pass
 
 

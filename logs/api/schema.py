@@ -35,7 +35,7 @@ class StructExtension(OpenApiSerializerExtension):
 
 
 def to_openapi_30(schema: Any) -> Any:
-    """JSON Schema 2020-12 as OpenAPI 3.0.3 has it: `nullable` for null, one `example`, no `null` default."""
+    """JSON Schema 2020-12 as OpenAPI 3.0.3 has it: `nullable` for null, one `example`, no `null` default, no empty `required`."""
     if isinstance(schema, list):
         return [to_openapi_30(item) for item in schema]
     if not isinstance(schema, dict):
@@ -54,7 +54,7 @@ def to_openapi_30(schema: Any) -> Any:
         elif name == "prefixItems":
             # OpenAPI 3.0 has no tuples; ours have one kind of item.
             found["items"] = to_openapi_30(value[0])
-        elif name == "title" or (name == "default" and value is None) or (name == "items" and value is False):
+        elif name == "title" or (name == "default" and value is None) or (name == "required" and not value) or (name == "items" and value is False):
             continue
         else:
             found[name] = to_openapi_30(value)

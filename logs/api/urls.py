@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from logs.api import catalogue, export, integrity, saved_searches, timeline, views
+from logs.api import catalogue, export, integrity, saved_searches, stats, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
@@ -13,6 +13,8 @@ urlpatterns = [
     path("exports", export.ExportsView.as_view(), name="exports"),
     path("exports/<str:id>", export.ExportJobView.as_view(), name="export-job"),
     path("exports/<str:id>/file", export.ExportFileView.as_view(), name="export-file"),
+    path("logs/stats", stats.StatsView.as_view(), name="stats"),
+    path("logs/facets", stats.FacetsView.as_view(), name="facets"),
     path("logs/<str:id>", views.EntryView.as_view(), name="entry"),
     path("logs/<str:id>/proof", integrity.ProofView.as_view(), name="entry-proof"),
     path("integrity/checkpoint", integrity.CheckpointView.as_view(), name="checkpoint"),

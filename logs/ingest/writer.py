@@ -30,7 +30,7 @@ from logs.ingest.plan import Asked, Plan, Status, Stored, make_plan
 from logs.integrity import entries as stored_entries
 from logs.storage import columns, connecting, wakeups
 from logs.storage.columns import Columns, stored_columns
-from logs.storage.kinds import count_kinds
+from logs.storage.kinds import count_kinds, count_users
 from logs.storage.partitions import Coverage
 from logs.storage.reading import NAME_TENANT, tenant_parameters
 
@@ -258,12 +258,13 @@ class Writer:
             by_tenant.setdefault(entry.tenant_id, []).append(entry)
         keyed: list[tuple[str | None, ...]] = []
         lines: list[str] = []
-        batches: list[tuple[int, str, int, bytes, str, str, str]] = []
+        batches: list[tuple[int, str, int, bytes, str, str, str, str]] = []
         for tenant_id, members in by_tenant.items():
             batch_id = self._next_batch_id(connection)
             ids = [entry.id for entry in members]
-            kinds = count_kinds([entry.columns for entry in members])
-            batches.append((batch_id, tenant_id, len(members), b"".join([entry.record for entry in members]), min(ids), max(ids), kinds))
+            rows = [entry.columns for entry in members]
+            records = b"".join([entry.record for entry in members])
+            batches.append((batch_id, tenant_id, len(members), records, min(ids), max(ids), count_kinds(rows), count_users(rows)))
             for index, entry in enumerate(members):
                 if entry.is_keyed:
                     keyed.append((*entry.columns, str(batch_id), str(index)))

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_accounts'),
-        ('logs', '0004_search'),
+        ('logs', '0005_statistics'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -55,7 +55,7 @@ class Search:
         try:
             for statement, window in self._statements(bounds, found, limit, is_ascending=before is not None):
                 if self._reached is not None and time.monotonic() > self._deadline:
-                    raise TooExpensive(self._reached)
+                    raise TooExpensive(searched_to=self._reached)
                 self._database.execute(statement.text, statement.parameters)
                 # In place: the next statement asks for as many fewer.
                 found.extend(self._database.fetchall())
@@ -64,7 +64,7 @@ class Search:
                     break
         except OperationalError as error:
             if isinstance(error.__cause__, psycopg_errors.QueryCanceled):
-                raise TooExpensive(self._reached) from error
+                raise TooExpensive(searched_to=self._reached) from error
             raise
         return found
 

@@ -31,19 +31,23 @@ from logs.errors import IntegrityViolation
 from logs.integrity import keys
 from logs.integrity.anchor import Anchor
 from logs.integrity.keys import next_origin
+from logs.sequencer.compacting import Compacting
+from logs.sequencer.counting import add_counts
 from logs.sequencer.planning import Growth, WaitingBatch, grow
 from logs.sequencer.trust import AcceptedRestore, RestoreRefused, doubt_about
 from logs.storage import wakeups
-from logs.storage.kinds import sum_kinds
+from logs.storage.kinds import sum_kinds, sum_users
 
 logger = logging.getLogger(__name__)
 MAX_BATCHES = 1000
 MAX_ENTRIES = 50_000
 SET_ASIDE_SECONDS = 30.0
+# The rounds wait meanwhile.
+COMPACTING_SECONDS = 0.25
 
 # Oldest first, up to so many entries (and the batch that passes that bound). Plan: logs_batch_waiting, in order, to the limit.
 SELECT_WAITING = """
-SELECT id, tenant_id, entry_count, records, kinds FROM (
+SELECT id, tenant_id, entry_count, records, kinds, users FROM (
     SELECT *, sum(entry_count) OVER (ORDER BY committed_at, id) - entry_count AS before FROM (
         SELECT * FROM auditlog.logs_batch
         WHERE first_position IS NULL AND tenant_id <> ALL (%(set_aside)s)
@@ -58,7 +62,7 @@ SELECT tenant_id, origin, tree_size, peaks, root_hash, checkpoint, kept_size, ke
 WHERE tenant_id = ANY (%s) ORDER BY tenant_id FOR UPDATE
 """
 GIVE_POSITIONS = """
-UPDATE auditlog.logs_batch AS b SET first_position = given.position, kinds = NULL
+UPDATE auditlog.logs_batch AS b SET first_position = given.position, kinds = NULL, users = NULL
 FROM unnest(%s::bigint[], %s::bigint[]) AS given (id, position) WHERE b.id = given.id AND b.first_position IS NULL
 """
 BEGIN_TILE = "INSERT INTO auditlog.logs_tile (tenant_id, level, tile_index, hashes) VALUES (%(tenant)s, %(level)s, %(index)s, %(hashes)s)"
@@ -73,13 +77,6 @@ ON CONFLICT (tenant_id) DO UPDATE SET origin = excluded.origin, tree_size = excl
     checkpoint = excluded.checkpoint, signed_at = excluded.signed_at, kept_size = excluded.kept_size, kept_at = excluded.kept_at
 """
 KEEP_CHECKPOINT = "INSERT INTO auditlog.logs_checkpoint (tenant_id, tree_size, signed_at, checkpoint) VALUES (%s, %s, %s, %s)"
-ADD_TO_ROLLUPS = """
-INSERT INTO auditlog.logs_rollup AS r (tenant_id, hour, action, severity, outcome, resource_type, source, entry_count)
-SELECT %s::uuid, (hour || ':00:00Z')::timestamptz, action, severity, outcome, resource_type, source, entry_count
-FROM unnest(%s::text[], %s::text[], %s::smallint[], %s::smallint[], %s::text[], %s::text[], %s::bigint[])
-    AS added (hour, action, severity, outcome, resource_type, source, entry_count)
-ON CONFLICT (tenant_id, hour, action, severity, outcome, resource_type, source) DO UPDATE SET entry_count = r.entry_count + excluded.entry_count
-"""
 # Logs whose newest checkpoint is not kept yet though it is time, and logs that were silent for long.
 SELECT_DUE = """
 SELECT tenant_id FROM auditlog.logs_head
@@ -110,6 +107,7 @@ class Row:
     tenant_id: uuid.UUID
     batch: WaitingBatch
     kinds: str
+    users: str
 
 
 class Rounds:
@@ -131,6 +129,7 @@ class Rounds:
         self._private_keys = private_keys
         self._anchor = anchor
         self._clock = clock
+        self._compacting = Compacting(connection)
         self._led = list(led_groups)
         # What this process signed last, and so need not check again.
         self._signed: dict[uuid.UUID, tuple[str, Edge]] = {}
@@ -163,7 +162,7 @@ class Rounds:
         return self._connection.closed or self._connection.broken
 
     def tend(self) -> None:
-        """Keep the checkpoints that are due, and sign those of silent logs anew."""
+        """Keep the checkpoints that are due, sign those of silent logs anew, and compact roll-ups."""
         now = self._clock()
         parameters = {
             "keep_before": now - datetime.timedelta(seconds=settings.AUDITLOG_CHECKPOINT_SECONDS),
@@ -179,6 +178,7 @@ class Rounds:
                     self._write(tenant_id, heads[tenant_id], heads[tenant_id].edge, is_kept=True)
             if reason is not None:
                 self._stop(tenant_id, reason)
+        self._compacting.run(now, self._selection(), seconds=COMPACTING_SECONDS)
 
     # -- one transaction -----------------------------------------------------------------------------------------
 
@@ -221,9 +221,9 @@ class Rounds:
                     cursor.execute(APPEND_TO_TILE if tile.place else BEGIN_TILE, parameters)
                     if cursor.rowcount != 1:
                         raise IntegrityViolation(f"the tile {tile.level}/{tile.index} of tenant {tenant_id} has not the {tile.place} hashes that it should")
-            for tenant_id in grown:
-                counts = sum_kinds(row.kinds for row in rows if row.tenant_id == tenant_id)
-                cursor.execute(ADD_TO_ROLLUPS, [tenant_id, *(list(column) for column in zip(*counts, strict=True)), list(counts.values())])
+            kinds = {tenant_id: sum_kinds(row.kinds for row in rows if row.tenant_id == tenant_id) for tenant_id in grown}
+            users = {tenant_id: sum_users(row.users for row in rows if row.tenant_id == tenant_id) for tenant_id in grown}
+            add_counts(cursor, kinds, users)
         for tenant_id, growth in grown.items():
             head = heads[tenant_id]
             is_due = head.kept_at is None or (self._clock() - head.kept_at).total_seconds() >= settings.AUDITLOG_CHECKPOINT_SECONDS
@@ -317,4 +317,4 @@ class Rounds:
     def _select_waiting(self) -> list[Row]:
         parameters = self._selection() | {"max_batches": MAX_BATCHES, "max_entries": MAX_ENTRIES}
         rows = self._connection.execute(SELECT_WAITING, parameters, binary=True).fetchall()
-        return [Row(tenant_id, WaitingBatch(id, count, records), kinds) for id, tenant_id, count, records, kinds in rows]
+        return [Row(tenant_id, WaitingBatch(id, count, records), kinds, users) for id, tenant_id, count, records, kinds, users in rows]

@@ -54,8 +54,8 @@ INSERT_KEYED_ENTRIES = (
     "ON CONFLICT DO NOTHING"
 )
 INSERT_BATCHES = (
-    "INSERT INTO auditlog.logs_batch (id, tenant_id, entry_count, records, lowest_id, highest_id, kinds) "
-    "SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::integer[], %s::bytea[], %s::uuid[], %s::uuid[], %s::text[])"
+    "INSERT INTO auditlog.logs_batch (id, tenant_id, entry_count, records, lowest_id, highest_id, kinds, users) "
+    "SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::integer[], %s::bytea[], %s::uuid[], %s::uuid[], %s::text[], %s::text[])"
 )
 NEXT_BATCH_IDS = "SELECT nextval('auditlog.logs_batch_id_seq') FROM generate_series(1, %s)"
 

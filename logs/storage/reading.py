@@ -24,6 +24,19 @@ def tenant_parameters(tenant_id: uuid.UUID | str, timeout_seconds: float | None 
     return [str(tenant_id), f"{seconds * 1000:.0f}"]
 
 
+# One moment for all statements, as the first of the transaction.
+ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+@contextmanager
+def tenant_snapshot(tenant_id: uuid.UUID, timeout_seconds: float) -> Iterator[CursorWrapper]:
+    """As `tenant_transaction`, and all statements see the same moment; each may run for so many seconds."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(ONE_MOMENT)
+        cursor.execute(NAME_TENANT, [str(tenant_id), f"{timeout_seconds * 1000:.0f}"])
+        yield cursor
+
+
 @contextmanager
 def tenant_transaction(tenant_id: uuid.UUID, timeout_seconds: float | None = None) -> Iterator[CursorWrapper]:
     """A cursor inside a transaction for which `auditlog.logs_entry_view` shows the entries of `tenant_id`.
