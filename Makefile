@@ -30,6 +30,7 @@ bench: setup-dev ## Run every benchmark and rewrite benchmarks/results
 	$(PYTHON_IN_VENV) -m benchmarks single
 	$(PYTHON_IN_VENV) -m benchmarks bulk
 	$(PYTHON_IN_VENV) -m benchmarks verify
+	$(PYTHON_IN_VENV) -m benchmarks export
 	$(PYTHON_IN_VENV) -m benchmarks stats
 
 lock: setup-dev ## Write requirements*.txt from requirements*.in (ARGS=--upgrade for newer versions)

@@ -7,6 +7,8 @@ thread goes on to the next request, and the commit wakes the event loop once for
 Invariants:
 - A request is answered exactly once: by its view, by its commit, or by the timeout, whichever comes first.
 - Bytes of bodies in memory are bounded by `MAX_BUFFERED_BYTES` for the whole process; beyond it the answer is 503.
+- An answer in pieces is asked for its next piece only when the client has taken the last. A client that goes away, or takes none for
+  AUDITLOG_EXPORT_STALL_SECONDS, ends it at once; what ends early is never sent the end of the body, so it can't pass for whole.
 - On shutdown the server stops accepting and waits for the answers under way (`lifespan` closes the writer last).
 """
 
@@ -70,7 +72,7 @@ class HttpBridge:
             del body
             self._jobs.put(exchange)
             response = await exchange.answer
-            await self._send(response, scope["method"] == "HEAD", send)
+            await self._send(response, scope["method"] == "HEAD", receive, send)
         finally:
             self._buffered_bytes -= size
 
@@ -114,22 +116,50 @@ class HttpBridge:
             raise
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def _send(self, response: HttpResponseBase, head_only: bool, send: Send) -> None:
+    async def _send(self, response: HttpResponseBase, head_only: bool, receive: Receive, send: Send) -> None:
         if isinstance(response, HttpResponse):
             await _send_whole(response, send, head_only=head_only)
             return
-        loop = asyncio.get_running_loop()
-        chunks: Iterator[bytes] = iter(response)
+        # The server takes what is sent to a client that has gone, as fast as it comes, and says so here only.
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
             await send({"type": "http.response.start", "status": response.status_code, "headers": _headers(response)})
-            while not head_only:
-                chunk = await loop.run_in_executor(None, next, chunks, None)
-                if chunk is None:
-                    break
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            if head_only or await _send_pieces(iter(response), gone, send):
+                await send({"type": "http.response.body", "body": b""})
         finally:
-            await loop.run_in_executor(None, response.close)
+            gone.cancel()
+            await asyncio.get_running_loop().run_in_executor(None, response.close)
+
+
+async def _send_pieces(pieces: Iterator[bytes], gone: asyncio.Future[None], send: Send) -> bool:
+    """Send the body but for its end. False if it is not whole: then the connection has to end without one."""
+    loop = asyncio.get_running_loop()
+    while True:
+        pull: asyncio.Future[bytes | None] = loop.run_in_executor(None, next, pieces, None)
+        waited: set[asyncio.Future[Any]] = {pull, gone}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            # Whatever the pull comes to, closing the response ends it.
+            pull.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            return False
+        try:
+            piece = pull.result()
+        except Exception:
+            logger.exception("an answer ended before its end")
+            return False
+        if piece is None:
+            return True
+        try:
+            async with asyncio.timeout(settings.AUDITLOG_EXPORT_STALL_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except TimeoutError:
+            logger.warning("a client took nothing for %g s and was cut off", settings.AUDITLOG_EXPORT_STALL_SECONDS)
+            return False
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class _Exchange:

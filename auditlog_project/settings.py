@@ -133,6 +133,30 @@ AUDITLOG_ANCHOR_URL = env.text(
 AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
 AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
 
+# -- export --------------------------------------------------------------------------------------------------------
+AUDITLOG_EXPORT_STREAMS = env.integer(
+    "AUDITLOG_EXPORT_STREAMS", 4, "Exports that one web process sends at a time, each with a database connection; beyond it callers get 503.", least=1
+)
+AUDITLOG_EXPORT_STALL_SECONDS = env.seconds(
+    "AUDITLOG_EXPORT_STALL_SECONDS", 60, "A client that has not taken the next piece of an export or file (1 MiB at most, as a rule) by then is cut off."
+)
+AUDITLOG_EXPORT_STREAM_SECONDS = env.seconds("AUDITLOG_EXPORT_STREAM_SECONDS", 3600, "Longest that an export may be sent; for more there are export jobs.")
+AUDITLOG_EXPORT_URL = env.text(
+    "AUDITLOG_EXPORT_URL",
+    (AUDITLOG_STATE_DIR / "exports").absolute().as_uri(),
+    "Object storage (file:// or s3://bucket/prefix) for the files of export jobs. Every web process and worker has to reach it.",
+    shown_default="file://.../exports in AUDITLOG_STATE_DIR",
+)
+AUDITLOG_EXPORT_DAYS = env.integer("AUDITLOG_EXPORT_DAYS", 7, "Days that the file of an export job is kept.", least=1, most=3650)
+AUDITLOG_EXPORT_LINK_SECONDS = env.integer(
+    "AUDITLOG_EXPORT_LINK_SECONDS", 900, "How long the link to an export's file works, for whoever has it.", least=1, most=7 * 86_400
+)
+AUDITLOG_EXPORT_JOBS_WAITING = env.integer("AUDITLOG_EXPORT_JOBS_WAITING", 3, "Export jobs that one principal may have under way.", least=1)
+AUDITLOG_EXPORT_JOBS_RUNNING = env.integer(
+    "AUDITLOG_EXPORT_JOBS_RUNNING", 1, "Export jobs that run at a time, so that workers have room for other tasks.", least=1
+)
+AUDITLOG_EXPORT_READ_SECONDS = env.seconds("AUDITLOG_EXPORT_READ_SECONDS", 600, "Longest that an export job waits for the next page of entries.")
+
 AUDITLOG_METRICS_TOKEN = env.text("AUDITLOG_METRICS_TOKEN", "", "Bearer token by which Prometheus reads /metrics. Empty: there is no /metrics.")
 
 # -- accounts ------------------------------------------------------------------------------------------------------

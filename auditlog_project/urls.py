@@ -5,7 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from auditlog_project import health, metrics
+# `celery`: tasks that a view sends would go to Celery's own default broker, had nobody made the application.
+from auditlog_project import celery, health, metrics  # noqa: F401
 
 urlpatterns = [
     # First what is asked for most: the patterns are tried in their order.

@@ -35,9 +35,97 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION auditlog.entry_text(user_id text, resource_type text, resource_id text, message text, metadata jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE COST 500 PARALLEL SAFE
+    AS $$
+DECLARE
+    json text := metadata::text;
+BEGIN
+    IF strpos(json, '\') > 0 THEN
+        json := regexp_replace(json, '\\(?:u[0-9a-f]{4}|.)', ' ', 'g');
+    END IF;
+    RETURN lower(left(user_id || E'\x01' || resource_type || E'\x01' || coalesce(resource_id, '') || E'\x01' || coalesce(message, '')
+                      || coalesce(E'\x01' || replace(json, '"', E'\x01'), ''), 131072) COLLATE "pg_c_utf8");
+END
+$$;
+
+CREATE FUNCTION auditlog.entry_words(tenant_id uuid, severity smallint, outcome smallint, action text, source text, changed_fields text[], user_id text, resource_type text, resource_id text, message text, metadata jsonb) RETURNS tsvector
+    LANGUAGE plpgsql IMMUTABLE COST 4000 PARALLEL SAFE
+    AS $$
+DECLARE
+    content text := auditlog.entry_text(user_id, resource_type, resource_id, message, metadata);
+    words   text := auditlog.whole_words(replace(content, E'\x01', ' '));
+    lexemes text[];
+BEGIN
+    words := words || ' ' || auditlog.word_parts(words) || ' =' || action || ' =@' || replace(source, ' ', '_')
+        || CASE WHEN severity >= 2 THEN ' =' || severity ELSE '' END || CASE WHEN outcome = 2 THEN ' =failure' ELSE '' END
+        || CASE WHEN changed_fields IS NULL THEN ''
+                ELSE ' ~' || replace(replace(array_to_string(changed_fields, E'\x01'), ' ', '_'), E'\x01', ' ~') END
+        || CASE WHEN octet_length(content) >= 131072 AND length(content) = 131072 THEN ' =long' ELSE '' END;
+    lexemes := string_to_array(right(tenant_id::text, 6) || replace(words, ' ', ' ' || right(tenant_id::text, 6)), ' ');
+    -- A lexeme has at most 2,046 bytes.
+    IF octet_length(words) > 2000 THEN
+        lexemes := ARRAY(SELECT left(lexeme, 486) FROM unnest(lexemes) AS lexeme);
+    END IF;
+    RETURN array_to_tsvector(lexemes);
+END
+$$;
+
+CREATE FUNCTION auditlog.flush_words() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'auditlog.logs_entry_words'::regclass LOOP
+        PERFORM gin_clean_pending_list(part);
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION auditlog.spaced_words(content text, is_whole boolean) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT COST 1000 PARALLEL SAFE
+    AS $$
+DECLARE
+    words text := auditlog.whole_words(replace(content, E'\x01', E' \x01 '));
+BEGIN
+    IF NOT is_whole THEN
+        words := auditlog.word_parts(words);
+    END IF;
+    RETURN ' ' || array_to_string(array_remove(string_to_array(words, ' '), ''), ' ') || ' ';
+END
+$$;
+
 CREATE FUNCTION auditlog.uuid_floor(moment timestamp with time zone) RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ((lpad(to_hex((floor((EXTRACT(epoch FROM moment) * (1000)::numeric)))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
+
+CREATE FUNCTION auditlog.whole_words(content text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT COST 500 PARALLEL SAFE
+    AS $$
+BEGIN
+    IF octet_length(content) <> length(content) THEN
+        content := translate(content, U&'\00A0\2028\2029\3000\201C\201D\201E\2018\2019\00AB\00BB\2026\2013\2014', '              ');
+    END IF;
+    RETURN replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(content
+        , E'\t', ' '), E'\n', ' '), E'\r', ' '), '"', ' '), '''', ' '), '(', ' ')
+        , ')', ' '), '[', ' '), ']', ' '), '{', ' '), '}', ' '), '<', ' ')
+        , '>', ' '), ',', ' '), ';', ' '), '!', ' '), '?', ' '), '|', ' ')
+        , '=', ' '), '&', ' '), '`', ' '), '/', ' '), ':', ' '), '\', ' ')
+        || ' ', '. ', ' ');
+END
+$$;
+
+CREATE FUNCTION auditlog.word_parts(words text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT COST 300 PARALLEL SAFE
+    AS $_$
+BEGIN
+    RETURN replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(words
+        , '@', ' '), '.', ' '), '-', ' '), '_', ' '), '+', ' '), '~', ' ')
+        , '#', ' '), '$', ' '), '%', ' '), '*', ' '), '^', ' ');
+END
+$_$;
 
 CREATE TABLE auditlog.logs_batch (
     id bigint NOT NULL,
@@ -174,7 +262,8 @@ CREATE VIEW auditlog.logs_entry_view AS
     changed_fields,
     metadata,
     before,
-    after
+    after,
+    auditlog.entry_words(tenant_id, severity, outcome, action, source, changed_fields, user_id, resource_type, resource_id, message, metadata) AS words
    FROM auditlog.logs_entry
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
@@ -400,6 +489,8 @@ CREATE INDEX logs_entry_severity ON ONLY auditlog.logs_entry USING btree (tenant
 
 CREATE INDEX logs_entry_user ON ONLY auditlog.logs_entry USING btree (tenant_id, user_id, id);
 
+CREATE INDEX logs_entry_words ON ONLY auditlog.logs_entry USING gin (auditlog.entry_words(tenant_id, severity, outcome, action, source, changed_fields, user_id, resource_type, resource_id, message, metadata), metadata jsonb_path_ops) WITH (gin_pending_list_limit='65536');
+
 CREATE INDEX logs_rollup_user_busiest ON auditlog.logs_rollup_user USING btree (tenant_id, level, begins_at, entry_count DESC, user_id) WHERE (level > 0);
 
 GRANT USAGE ON SCHEMA auditlog TO auditlog_app;
@@ -407,6 +498,9 @@ GRANT USAGE ON SCHEMA auditlog TO auditlog_sequencer;
 
 REVOKE ALL ON FUNCTION auditlog.ensure_partition(moment timestamp with time zone, hot_days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION auditlog.ensure_partition(moment timestamp with time zone, hot_days integer) TO auditlog_app;
+
+REVOKE ALL ON FUNCTION auditlog.flush_words() FROM PUBLIC;
+GRANT ALL ON FUNCTION auditlog.flush_words() TO auditlog_sequencer;
 
 GRANT INSERT ON TABLE auditlog.logs_batch TO auditlog_app;
 GRANT SELECT ON TABLE auditlog.logs_batch TO auditlog_sequencer;

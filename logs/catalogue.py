@@ -68,6 +68,11 @@ class TenantCatalogue:
     def is_enforced(self) -> bool:
         return self.mode == CatalogueMode.ENFORCE
 
+    @property
+    def has_titles(self) -> bool:
+        """Does any action say how its entries read?"""
+        return any(action.title_template for action in self.actions.values())
+
     def look_up(self, action: str, metadata: bytes | None, pointer: str) -> Finding:
         """Check an entry's action and metadata. `pointer` is the entry's place in the body."""
         known = self.actions.get(action)
@@ -88,6 +93,11 @@ class TenantCatalogue:
         if known is None or not known.title_template:
             return None
         return render_title(known.title_template, values, metadata)
+
+    def title_of(self, user_id: str, action: str, resource_type: str, resource_id: str | None, metadata: str | None) -> str | None:
+        """The title of a stored entry; `metadata` as JSON text."""
+        named = {"user": user_id, "action": action, "resource_type": resource_type, "resource_id": resource_id, "resource": resource_id or resource_type}
+        return self.title(action, named, metadata.encode() if metadata else None)
 
 
 def render_title(template: str, values: Mapping[str, str | None], metadata: bytes | None) -> str:

@@ -9,8 +9,11 @@ Refused
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
 ├── ChangedMeanwhile       412  what is to be changed is no longer what `If-Match` says
 ├── InvalidQuery           422  a filter, limit or cursor is wrong
+├── ExportRightsLost       403  the asker of an export job may no longer read what it would hold; told by the job, not by an answer
+├── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
 └── TooExpensive           422  the question can't be answered in the time that it may take
 Unavailable
+├── ExportsBusy            503  as many exports are under way as this process carries on
 ├── WriterOverloaded       503  the queue is full; nothing was stored
 └── CommitFailed           503  `outcome` says whether the entries may have been stored
 IntegrityViolation         what is stored is not what was committed; never retried
@@ -21,7 +24,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from accounts.problems import Fault, Invalid, PayloadTooLarge, Refused, Unavailable, UnsupportedMediaType
+from accounts.problems import Fault, Invalid, NotAllowed, PayloadTooLarge, Refused, Unavailable, UnsupportedMediaType
 
 
 class NotJSON(Refused):
@@ -80,6 +83,34 @@ class ChangedMeanwhile(Refused):
 class InvalidQuery(Invalid):
     code = "invalid_query"
     title = "The question is not right"
+
+
+class ExportRightsLost(NotAllowed):
+    """Not an answer: the reason for which an export job failed."""
+
+    code = "rights_lost"
+    title = "Whoever asked may no longer read this"
+
+    def __init__(self) -> None:
+        super().__init__("Whoever asked for the export may no longer read these entries, or not the same ones.")
+
+
+class RangeNotSatisfiable(Refused):
+    status = 416
+    code = "range_not_satisfiable"
+    title = "The file has no such range"
+
+    def __init__(self, file_bytes: int) -> None:
+        super().__init__(f"The file has {file_bytes} bytes.", headers={"Content-Range": f"bytes */{file_bytes}"})
+
+
+class ExportsBusy(Unavailable):
+    code = "exports_busy"
+    title = "As many exports are under way as the server carries on"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        detail = "The server carries on as many exports as it may. Try again shortly, or make an export job: POST /api/v1/exports."
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
 
 
 class TooExpensive(Refused):

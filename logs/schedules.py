@@ -5,7 +5,11 @@ from __future__ import annotations
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 # Name, task, minutes between runs.
-SCHEDULES = (("Prepare partitions", "logs.tasks.prepare_partitions", 60), ("Verify logs", "logs.tasks.verify_logs", 24 * 60))
+SCHEDULES = (
+    ("Prepare partitions", "logs.tasks.prepare_partitions", 60),
+    ("Verify logs", "logs.tasks.verify_logs", 24 * 60),
+    ("Tend exports", "logs.tasks.tend_exports", 1),
+)
 
 
 def create_missing() -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime
 import logging
+import uuid
 
 from celery import shared_task
+from kombu.exceptions import OperationalError
 
 from accounts.models import Tenant
+from logs.export import files, jobs, running
 from logs.storage import partitions
 from logs.verification.runs import interrupted_run, verify
 
@@ -29,3 +32,28 @@ def verify_logs() -> None:
         except Exception:
             # On record with its reason; the other tenants' logs are to be verified all the same.
             logger.exception("the log of tenant %s could not be verified", tenant.slug)
+
+
+@shared_task(name="logs.tasks.run_export")
+def run_export(job_id: str) -> None:
+    """Carry out an export job, and send the one after it. Does nothing for a job that is ended or in good hands."""
+    running.run(uuid.UUID(job_id))
+    for id in jobs.due():
+        send_export(id)
+
+
+@shared_task(name="logs.tasks.tend_exports")
+def tend_exports() -> None:
+    """Begin the export jobs that nobody carries on, give up the files whose time is over, and remove what is to go."""
+    jobs.expire()
+    files.clean_up()
+    for id in jobs.due():
+        send_export(id)
+
+
+def send_export(job_id: uuid.UUID) -> None:
+    """Have a worker carry out the job. If Redis is away, `tend_exports` sends it later."""
+    try:
+        run_export.apply_async((str(job_id),), retry=False)
+    except OperationalError as error:
+        logger.warning("export job %s waits: %s", job_id, error)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db import close_old_connections
-from django.http import HttpResponse, QueryDict, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
@@ -19,7 +15,6 @@ from logs.api import integrity_documentation as documentation
 from logs.api.answers import json_response
 from logs.api.views import LeanView, entry_id
 from logs.errors import InvalidQuery
-from logs.evidence import evidence_question_of, write_evidence
 from logs.integrity import proving, published
 from logs.integrity.tiles import Tile, parse_path
 from logs.search.pages import limit_of
@@ -109,23 +104,6 @@ class KeyView(LeanView):
             return json_response(published.describe_keys(cursor, tenant_id))
 
 
-class ExportView(LeanView):
-    permission_classes = [MayRead]
-
-    @extend_schema(**documentation.export)
-    def get(self, request: Request) -> HttpResponseBase:
-        query, principal = request._request.GET, principal_of(request)
-        if query.get("format") != "evidence":
-            raise InvalidQuery([Fault("format", "unknown_value", "format has to be evidence.")])
-        lines = write_evidence(evidence_question_of(query, principal))
-        name = f"evidence-{principal.tenant_slug}-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.ndjson"
-        return StreamingHttpResponse(
-            _giving_back(lines),
-            content_type="application/x-ndjson",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-        )
-
-
 class ProofView(LeanView):
     permission_classes = [MayRead]
 
@@ -139,13 +117,6 @@ class ProofView(LeanView):
         if found is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
         return _text(found.proof.encoded, CHANGING) if as_text else json_response(found.output, headers=CHANGING)
-
-
-def _giving_back(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines, each by whatever thread sends it: none of them keeps the database connection that it took for that."""
-    for line in lines:
-        close_old_connections()
-        yield line
 
 
 def _format(query: QueryDict) -> str:

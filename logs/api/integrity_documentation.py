@@ -8,9 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from accounts.schema import NOT_FOUND, UNAVAILABLE, problem_response
-from logs.api.documentation import ID, INVALID_QUERY, TENANT, filter_parameters
-from logs.evidence import DEFAULT_LIMIT as DEFAULT_EVIDENCE
-from logs.evidence import MAX_LIMIT as MAX_EVIDENCE
+from logs.api.documentation import ID, INVALID_QUERY, TENANT
 from logs.integrity.proving import Consistency, EntryProof
 from logs.integrity.published import CheckpointPage, LogKey
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -46,14 +44,14 @@ def _shown(name: str, value: Any, media_type: str = "application/json") -> list[
 _NUMBER = {"type": "integer", "format": "int64", "minimum": 0}
 _COMMON: dict[Any, Any] = {422: INVALID_QUERY, 503: UNAVAILABLE}
 _TEXT = "text/plain"
-_NONE_YET = problem_response(404, "not_found", "There is nothing here", "The log has no checkpoint yet: nothing is sequenced.")
+NONE_YET = problem_response(404, "not_found", "There is nothing here", "The log has no checkpoint yet: nothing is sequenced.")
 
 checkpoint: dict[str, Any] = {
     "operation_id": "integrity_checkpoint",
     "summary": "Read the newest checkpoint",
     "description": "The signed tree head of the tenant's log (C2SP tlog-checkpoint): name, number of entries, root hash, signatures.",
     "parameters": [TENANT],
-    "responses": {(200, _TEXT): _answer(OpenApiTypes.STR, "The signed note."), 404: _NONE_YET, **_COMMON},
+    "responses": {(200, _TEXT): _answer(OpenApiTypes.STR, "The signed note."), 404: NONE_YET, **_COMMON},
     "examples": _shown("a checkpoint", CHECKPOINT, _TEXT),
 }
 checkpoints: dict[str, Any] = {
@@ -104,7 +102,7 @@ consistency: dict[str, Any] = {
         OpenApiParameter("to", _NUMBER, description="Size of the second tree; the newest if it is left out."),
         TENANT,
     ],
-    "responses": {200: _answer(Consistency, "The proof."), 404: _NONE_YET, 422: unknown_size("to"), 503: UNAVAILABLE},
+    "responses": {200: _answer(Consistency, "The proof."), 404: NONE_YET, 422: unknown_size("to"), 503: UNAVAILABLE},
     "examples": _shown(
         "a proof",
         {"first_size": 2, "first_root_hash": STEP, "second_size": 3, "second_root_hash": ROOT_HASH, "consistency_path": [LEAF_HASH]},
@@ -155,26 +153,4 @@ proof: dict[str, Any] = {
         ),
         *_shown("as text", f"c2sp.org/tlog-proof@v1\nindex 0\n{STEP}\n{ROOT_HASH}\n\n{CHECKPOINT}", _TEXT),
     ],
-}
-_BUNDLE = (
-    f'{{"kind":"header","format":"auditlog-evidence@v1","origin":"{ORIGIN}","tenant":"019a2b3c-0000-7000-8000-000000000001",'
-    f'"made_at":"2026-01-31T12:00:02Z","question":"user_id=alice","keys":["..."],"checkpoint":"..."}}\n'
-    f'{{"kind":"entry","position":0,"canonical":"...","path":["{STEP}","{ROOT_HASH}"]}}\n'
-    '{"kind":"end","entries":1,"waiting":0,"has_more":false}\n'
-)
-export: dict[str, Any] = {
-    "operation_id": "entries_export",
-    "summary": "Export entries as evidence",
-    "description": (
-        "One file (NDJSON) with the entries that the filters find, newest first, each with its proof, and the checkpoint and keys that prove them. "
-        "`python -m auditlog_verify FILE` checks it without this server. A bundle without its last line was cut off."
-    ),
-    "parameters": [
-        OpenApiParameter("format", OpenApiTypes.STR, enum=["evidence"], required=True),
-        *filter_parameters(),
-        OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_EVIDENCE, "default": DEFAULT_EVIDENCE}),
-        TENANT,
-    ],
-    "responses": {(200, "application/x-ndjson"): _answer(OpenApiTypes.STR, "The bundle."), 404: _NONE_YET, **_COMMON},
-    "examples": _shown("a bundle", _BUNDLE, "application/x-ndjson"),
 }

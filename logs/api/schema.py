@@ -51,7 +51,10 @@ def to_openapi_30(schema: Any) -> Any:
             found["example"] = value[0]
         elif name == "properties":
             found[name] = {key: to_openapi_30(item) for key, item in value.items()}
-        elif name == "title" or (name == "default" and value is None) or (name == "required" and not value):
+        elif name == "prefixItems":
+            # OpenAPI 3.0 has no tuples; ours have one kind of item.
+            found["items"] = to_openapi_30(value[0])
+        elif name == "title" or (name == "default" and value is None) or (name == "required" and not value) or (name == "items" and value is False):
             continue
         else:
             found[name] = to_openapi_30(value)

@@ -2,14 +2,17 @@
 
 from django.urls import path, register_converter
 
-from logs.api import catalogue, integrity, saved_searches, stats, timeline, views
+from logs.api import catalogue, export, integrity, saved_searches, stats, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
 urlpatterns = [
     path("logs", views.EntriesView.as_view(), name="entries"),
     path("logs/bulk", views.BulkView.as_view(), name="entries-bulk"),
-    path("logs/export", integrity.ExportView.as_view(), name="export"),
+    path("logs/export", export.ExportView.as_view(), name="export"),
+    path("exports", export.ExportsView.as_view(), name="exports"),
+    path("exports/<str:id>", export.ExportJobView.as_view(), name="export-job"),
+    path("exports/<str:id>/file", export.ExportFileView.as_view(), name="export-file"),
     path("logs/stats", stats.StatsView.as_view(), name="stats"),
     path("logs/facets", stats.FacetsView.as_view(), name="facets"),
     path("logs/<str:id>", views.EntryView.as_view(), name="entry"),

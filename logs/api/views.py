@@ -46,7 +46,7 @@ class LeanView(APIView):
     """
 
     _renderer = JSONRenderer()
-    _authenticators = (PrincipalAuthentication(),)
+    _authenticators: tuple[BaseAuthentication, ...] = (PrincipalAuthentication(),)
     # Named for the documentation; the body is read without it.
     _parsers = (StrictJSONParser(),)
 

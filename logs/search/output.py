@@ -92,7 +92,6 @@ def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], catalogue: TenantCata
 def _entry_of(row: Sequence[Any], integrity: EntryIntegrity | None, catalogue: TenantCatalogue) -> EntryOutput:
     (id, timestamp, received_at, user_id, action, resource_type, severity, outcome, source, resource_id, session_id, request_id,
      ip_address, user_agent, message, idempotency_key, is_imported, changed_fields, metadata, before, after, *_) = row  # fmt: skip
-    named = {"user": user_id, "action": action, "resource_type": resource_type, "resource_id": resource_id, "resource": resource_id or resource_type}
     return EntryOutput(
         id=id,
         timestamp=timestamp,
@@ -103,7 +102,7 @@ def _entry_of(row: Sequence[Any], integrity: EntryIntegrity | None, catalogue: T
         severity=_SEVERITIES[severity],
         outcome=_OUTCOMES[outcome],
         source=source,
-        title=catalogue.title(action, named, metadata.encode() if metadata else None),
+        title=catalogue.title_of(user_id, action, resource_type, resource_id, metadata),
         resource_id=resource_id,
         session_id=session_id,
         request_id=request_id,

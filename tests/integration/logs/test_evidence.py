@@ -96,7 +96,7 @@ def test_role_user_gets_own_entries(log: Log) -> None:
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
-        ({"format": "csv"}, "unknown_value"),
+        ({"format": "xml"}, "unknown_value"),
         ({}, "unknown_value"),
         ({"format": "evidence", "limit": 0}, "bad_limit"),
         ({"format": "evidence", "x": 1}, "unknown_parameter"),

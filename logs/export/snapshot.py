@@ -1,0 +1,100 @@
+"""All rows of one question, from one snapshot, a bounded page at a time.
+
+Invariants:
+- A connection of its own, for Django's belongs to a thread and an export is carried on by whichever thread is free.
+- The rows of a page are at most PAGE_ROWS, and, once they come to PAGE_BYTES, what one more piece of PIECE_ROWS holds.
+- `close` may be called from any thread at any moment: it cancels a statement that runs, and leaves no connection behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import sql
+
+from logs.integrity.storage import read_head
+from logs.search.sql import Condition
+from logs.storage import connecting
+from logs.storage.reading import NAME_TENANT
+
+Rows: TypeAlias = Sequence[Sequence[Any]]
+PAGE_ROWS = 1_000
+PAGE_BYTES = 2**20
+# libpq hands rows over by so many, so that a page of the largest entries does not have to be in memory whole.
+PIECE_ROWS = 32
+LEAST_ROWS = 16
+CANCEL_SECONDS = 5.0
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_LIMIT_IDLENESS = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+# A cursor is planned for a tenth of its rows (cursor_tuple_fraction): by the key, in order, and not by sorting everything first.
+_DECLARE = sql.SQL("DECLARE entries NO SCROLL CURSOR FOR ")
+
+
+class Snapshot:
+    """One tenant's log at one moment. `tree_size`: how many entries were sequenced then.
+
+    Each read may take `statement_seconds`; if nothing is read for `idle_seconds`, PostgreSQL itself ends it, whatever became of us.
+    """
+
+    def __init__(self, tenant_id: uuid.UUID, *, statement_seconds: float, idle_seconds: float) -> None:
+        self._connection = connecting.connect("default")
+        self._lock = threading.Lock()
+        self._is_closed = False
+        try:
+            self._connection.execute(_BEGIN)
+            self._connection.execute(NAME_TENANT, [str(tenant_id), f"{statement_seconds * 1000:.0f}"])
+            self._connection.execute(_LIMIT_IDLENESS, [f"{idle_seconds * 1000:.0f}"])
+            with self._connection.cursor() as cursor:
+                head = read_head(cursor)
+        except BaseException:
+            self._connection.close()
+            raise
+        self.tree_size = head.tree_size if head else 0
+
+    def pages(self, statement: Condition, weigh: Callable[[Sequence[Any]], int]) -> Iterator[Rows]:
+        """The rows of `statement` in their order. `weigh` says how many bytes a row has. Raises psycopg.Error."""
+        self._connection.execute(_DECLARE + statement.text, statement.parameters)
+        wanted = PAGE_ROWS
+        while True:
+            fetched = 0
+            for page, size in self._fetch(wanted, weigh):
+                fetched += len(page)
+                if size >= PAGE_BYTES:
+                    # Then a whole FETCH fits into a page again, and is over before the page is sent.
+                    wanted = max(LEAST_ROWS, min(wanted, len(page) * PAGE_BYTES // size))
+                yield page
+            if not fetched:
+                return
+            if size < PAGE_BYTES // 4:
+                wanted = min(PAGE_ROWS, wanted * 2)
+
+    def _fetch(self, wanted: int, weigh: Callable[[Sequence[Any]], int]) -> Iterator[tuple[list[Sequence[Any]], int]]:
+        """The next rows, in pages of about PAGE_BYTES at most, with their sizes."""
+        page: list[Sequence[Any]] = []
+        size = 0
+        with self._connection.cursor() as cursor:
+            for row in cursor.stream(sql.SQL("FETCH {} FROM entries").format(sql.Literal(wanted)), size=PIECE_ROWS):
+                page.append(row)
+                size += weigh(row)
+                if size >= PAGE_BYTES:
+                    yield page, size
+                    page, size = [], 0
+        if page:
+            yield page, size
+
+    def stop(self) -> None:
+        """Have a read that is under way end with an error."""
+        with contextlib.suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=CANCEL_SECONDS)
+
+    def close(self) -> None:
+        """End the snapshot. Not while another thread reads: `stop` it first."""
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._connection.close()
