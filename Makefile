@@ -31,7 +31,9 @@ bench: setup-dev ## Run every benchmark and rewrite benchmarks/results
 	$(PYTHON_IN_VENV) -m benchmarks bulk
 	$(PYTHON_IN_VENV) -m benchmarks verify
 	$(PYTHON_IN_VENV) -m benchmarks export
+	$(PYTHON_IN_VENV) -m benchmarks search
 	$(PYTHON_IN_VENV) -m benchmarks stats
+	$(PYTHON_IN_VENV) -m benchmarks export
 
 lock: setup-dev ## Write requirements*.txt from requirements*.in (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
