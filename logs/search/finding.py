@@ -92,7 +92,7 @@ class Search:
             return
         near = Window(probed.low, bounds.high) if goes_back else Window(bounds.low, probed.high)
         yield self._in_order(near, limit - len(found), is_ascending), near
-        for window in entries(bounds, probed, goes_back=goes_back):
+        for window in entries(bounds, probed, matches=len(found), missing=limit - len(found), goes_back=goes_back):
             yield self._by_index(window, limit - len(found), is_ascending), window
 
     def _start(self, bounds: Window, *, goes_back: bool) -> datetime.datetime:

@@ -13,6 +13,8 @@ from logs.search.tree import All, AnyOf, HasPhrase, Node
 from logs.search.words import ENDS, SIGNS, Phrase, lowered
 
 MAX_RANGES = 50
+# Longer texts are marked up to here: a page may have a thousand of them, and a query a hundred words.
+MAX_CHARACTERS = 10_000
 _WHOLE = f"[{re.escape(ENDS)}]"
 _PART = f"[{re.escape(ENDS + SIGNS)}]"
 _FIELDS = ("user_id", "resource_type", "resource_id", "message")
@@ -31,7 +33,7 @@ class Highlighter:
             return {}
         found: dict[str, list[tuple[int, int]]] = {}
         for name, text in self._texts(entry):
-            ranges = [match.span() for match in self._pattern.finditer(lowered(text)) if match.end() > match.start()]
+            ranges = [match.span() for match in self._pattern.finditer(lowered(text[:MAX_CHARACTERS])) if match.end() > match.start()]
             if ranges:
                 found[name] = ranges[:MAX_RANGES]
         return found

@@ -22,12 +22,13 @@ from logs.search.tree import (
     MetadataIs,
     MetadataStarts,
     Node,
+    Not,
     OutcomeIs,
     SeverityIs,
     TextIs,
     TextStarts,
 )
-from logs.search.words import SIGNS, phrase_of, whole_words_in_json, whole_words_of
+from logs.search.words import SIGNS, Phrase, phrase_of, whole_words_in_json, whole_words_of
 
 MAX_LEXEME = 480
 _PREFIX_CHARACTERS = 6
@@ -69,6 +70,22 @@ def lexemes_of(node: Node, prefix: str) -> str | None:  # noqa: PLR0911  # one f
             return _lexeme(prefix, f"~{name.replace(' ', '_')}")
         case MetadataIs() | MetadataStarts() | MetadataExists() | MetadataCompared():
             return _of_metadata(node, prefix)
+        case _:
+            return None
+
+
+def words_alone(node: Node, prefix: str) -> str | None:
+    """A `tsquery` that holds for the very entries that `node` holds for, if it is of single words alone, however combined; else None."""
+    match node:
+        case All(nodes) | AnyOf(nodes) if nodes:
+            found = [words_alone(member, prefix) for member in nodes]
+            known = [query for query in found if query is not None]
+            return _join("&" if isinstance(node, All) else "|", known) if len(known) == len(found) else None
+        case Not(inner):
+            query = words_alone(inner, prefix)
+            return None if query is None else f"!{query}"
+        case HasPhrase(Phrase((word,), is_prefix)) if len(word) <= MAX_LEXEME:
+            return _lexeme(prefix, word, goes_on=is_prefix)
         case _:
             return None
 

@@ -39,11 +39,15 @@ class Condition(NamedTuple):
     parameters: tuple[Any, ...] = ()
 
 
-def condition_of(node: Node, tenant_id: UUID) -> Condition:  # noqa: PLR0911  # one for each kind of node
+def condition_of(node: Node, tenant_id: UUID) -> Condition:  # noqa: C901, PLR0911  # one for each kind of node
     """The condition that `node` stands for, over the columns of `auditlog.logs_entry_view`.
 
     Lexemes begin with the end of `tenant_id`.
     """
+    words = lexemes.words_alone(node, lexemes.tenant_prefix(tenant_id))
+    if words is not None:
+        # However many words there are, and how combined: those of the entry are cut once.
+        return Condition(_HAS_WORDS, (words,))
     match node:
         case TextIs(field, values):
             return _is_one_of(sql.Identifier(field), "text", values)
@@ -72,15 +76,15 @@ def condition_of(node: Node, tenant_id: UUID) -> Condition:  # noqa: PLR0911  # 
             # What is not there equals nothing: NULL counts as no.
             return Condition(sql.SQL("({}) IS NOT TRUE").format(found.text), found.parameters)
         case All(nodes):
-            return _join(" AND ", [condition_of(member, tenant_id) for member in nodes])
+            return _all_of(nodes, tenant_id)
         case AnyOf(nodes):
-            return _join(" OR ", [condition_of(member, tenant_id) for member in nodes]) if nodes else Condition(sql.SQL("false"))
+            return _any_of(nodes, tenant_id)
 
 
 def necessary_of(node: Node, tenant_id: UUID) -> Condition | None:
     """What the index of words is asked before `node` itself is checked; None if it can say nothing."""
     found = lexemes.lexemes_of(node, lexemes.tenant_prefix(tenant_id))
-    return None if found is None else Condition(sql.SQL("words @@ %s::tsquery"), (found,))
+    return None if found is None else Condition(_HAS_WORDS, (found,))
 
 
 def both(*conditions: Condition) -> Condition:
@@ -132,6 +136,18 @@ def select_page_by_index(columns: Sequence[sql.Composable], node: Node, tenant_i
 
 
 _TRUE = sql.SQL("true")
+_HAS_WORDS = sql.SQL("words @@ %s::tsquery")
+
+
+def _all_of(nodes: Sequence[Node], tenant_id: UUID) -> Condition:
+    # Words last, together.
+    alone = tuple(member for member in nodes if lexemes.words_alone(member, "") is not None)
+    others = [condition_of(member, tenant_id) for member in nodes if member not in alone]
+    return _join(" AND ", [*others, condition_of(All(alone), tenant_id)] if alone else others)
+
+
+def _any_of(nodes: Sequence[Node], tenant_id: UUID) -> Condition:
+    return _join(" OR ", [condition_of(member, tenant_id) for member in nodes]) if nodes else Condition(sql.SQL("false"))
 
 
 def _bounds(after: UUID | None, before: UUID | None) -> list[Condition]:
@@ -144,9 +160,7 @@ def _bounds(after: UUID | None, before: UUID | None) -> list[Condition]:
 
 
 def _has_phrase(phrase: Phrase, tenant_id: UUID) -> Condition:
-    necessary = Condition(sql.SQL("words @@ %s::tsquery"), (lexemes.lexemes_of(HasPhrase(phrase), lexemes.tenant_prefix(tenant_id)),))
-    if len(phrase.words) == 1 and len(phrase.words[0]) <= lexemes.MAX_LEXEME:
-        return necessary
+    necessary = Condition(_HAS_WORDS, (lexemes.lexemes_of(HasPhrase(phrase), lexemes.tenant_prefix(tenant_id)),))
     content = "auditlog.entry_text(user_id, resource_type, resource_id, message, metadata)"
     text = sql.SQL("({} AND strpos(auditlog.spaced_words(" + content + ", %s), %s) > 0)").format(necessary.text)
     return Condition(text, (*necessary.parameters, phrase.is_whole, phrase.needle))

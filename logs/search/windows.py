@@ -21,7 +21,7 @@ MAX_MS = 2**48 - 1
 GROWTH = 4
 # The newest so many entries are looked at one by one, before anything is known of how frequent matches are.
 PROBE_ENTRIES = 400
-# The first window that is searched by index after that, in entries, and how each window after it grows.
+# The first window that is searched by index after that, in entries at most, and how each window after it grows.
 FIRST_ENTRIES = 20_000
 ENTRY_GROWTH = 8
 # An index has each of these in order of id.
@@ -89,10 +89,14 @@ def days(bounds: Window, start: datetime.datetime, *, goes_back: bool = True) ->
     yield from _stretches(bounds, midnight_ms if goes_back else midnight_ms + DAY_MS, DAY_MS, GROWTH, goes_back=goes_back)
 
 
-def entries(bounds: Window, probed: Window, *, goes_back: bool = True) -> Iterator[Window]:
-    """Windows over `bounds` beyond `probed`, which holds PROBE_ENTRIES entries: of about FIRST_ENTRIES entries, then ever more."""
+def entries(bounds: Window, probed: Window, *, matches: int, missing: int, goes_back: bool = True) -> Iterator[Window]:
+    """Windows over `bounds` beyond `probed`, which holds PROBE_ENTRIES entries and so many matches, so that so many are missing.
+
+    The first has twice as many entries as should hold what is missing, and at most FIRST_ENTRIES; those after it ever more.
+    """
+    expected = FIRST_ENTRIES if matches == 0 else min(FIRST_ENTRIES, max(PROBE_ENTRIES, 2 * missing * PROBE_ENTRIES // matches))
     span_ms = max(_ms(probed.high) - _ms(probed.low), 1)
-    step_ms = span_ms * (FIRST_ENTRIES // PROBE_ENTRIES)
+    step_ms = max(span_ms * expected // PROBE_ENTRIES, 1)
     if goes_back:
         rest, edge_ms = Window(bounds.low, probed.low), _ms(probed.low) - step_ms
     else:

@@ -72,6 +72,13 @@ GOLDEN: list[tuple[Node, str, tuple[Any, ...]]] = [
         "(words @@ %s::tsquery AND strpos(auditlog.spaced_words(auditlog.entry_text(user_id, resource_type, resource_id, message, metadata), %s), %s) > 0)",
         ("('0abcdewrong' & '0abcdepassword')", False, " wrong password "),
     ),
+    (
+        All((HasPhrase(Phrase(("a",))), Not(HasPhrase(Phrase(("b",)))), OutcomeIs((2,)))),
+        '("outcome" = %s::smallint AND words @@ %s::tsquery)',
+        (2, "('0abcdea' & !'0abcdeb')"),
+    ),
+    (AnyOf((HasPhrase(Phrase(("a",))), HasPhrase(Phrase(("b",), is_prefix=True)))), "words @@ %s::tsquery", ("('0abcdea' | '0abcdeb':*)",)),
+    (Not(All((HasPhrase(Phrase(("a",))), HasPhrase(Phrase(("b",)))))), "words @@ %s::tsquery", ("!('0abcdea' & '0abcdeb')",)),
     (MetadataIs(("a", "b"), "x"), "(metadata @> %s::jsonb OR metadata @> %s::jsonb)", ('{"a":{"b":"x"}}', '{"a":{"b":["x"]}}')),
     (
         MetadataIs(("n",), "1.50"),

@@ -29,7 +29,7 @@ def assert_covers(windows: list[Window], whole: Window, *, goes_back: bool) -> N
     assert (ordered[0].low, ordered[-1].high) == (whole.low, whole.high)
     assert all(window.low < window.high for window in ordered)
     assert all(one.high == other.low for one, other in itertools.pairwise(ordered))
-    assert len(windows) < 25
+    assert len(windows) < 30
 
 
 @given(bounds, moments, st.booleans())
@@ -37,13 +37,20 @@ def test_days_cover_the_range(whole: Window, start: datetime.datetime, goes_back
     assert_covers(list(days(whole, start, goes_back=goes_back)), whole, goes_back=goes_back)
 
 
-@given(bounds, ids, ids, st.booleans())
-def test_windows_by_entries_cover_what_was_not_probed(whole: Window, one: uuid.UUID, other: uuid.UUID, goes_back: bool) -> None:
+@given(bounds, ids, ids, st.integers(0, 400), st.integers(1, 1001), st.booleans())
+def test_windows_by_entries_cover_what_was_not_probed(whole: Window, one: uuid.UUID, other: uuid.UUID, matches: int, missing: int, goes_back: bool) -> None:
     probed = Window(max(whole.low, min(one, other)), min(whole.high, max(one, other)))
     if probed.low >= probed.high:
         return
     rest = Window(whole.low, probed.low) if goes_back else Window(probed.high, whole.high)
-    assert_covers(list(entries(whole, probed, goes_back=goes_back)), rest, goes_back=goes_back)
+    assert_covers(list(entries(whole, probed, matches=matches, missing=missing, goes_back=goes_back)), rest, goes_back=goes_back)
+
+
+@pytest.mark.parametrize(("matches", "missing", "expected"), [(0, 51, 20_000), (1, 50, 20_000), (8, 43, 4_300), (40, 11, 400)])
+def test_the_first_window_is_as_large_as_the_frequency_of_matches_asks_for(matches: int, missing: int, expected: int) -> None:
+    probed = Window(floor_id(NOW - datetime.timedelta(seconds=400)), floor_id(NOW))
+    first = next(entries(Window(LOWEST, HIGHEST), probed, matches=matches, missing=missing))
+    assert moment_of_id(first.high) - moment_of_id(first.low) == datetime.timedelta(seconds=expected)
 
 
 def test_the_first_window_is_the_day_and_they_grow() -> None:
