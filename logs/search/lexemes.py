@@ -30,6 +30,7 @@ from logs.search.tree import (
 )
 from logs.search.words import SIGNS, Phrase, phrase_of, whole_words_in_json, whole_words_of
 
+# Longer words may be cut off here.
 MAX_LEXEME = 480
 _PREFIX_CHARACTERS = 6
 
@@ -84,7 +85,7 @@ def words_alone(node: Node, prefix: str) -> str | None:
         case Not(inner):
             query = words_alone(inner, prefix)
             return None if query is None else f"!{query}"
-        case HasPhrase(Phrase((word,), is_prefix)) if len(word) <= MAX_LEXEME:
+        case HasPhrase(Phrase((word,), is_prefix)) if len(word) < MAX_LEXEME:
             return _lexeme(prefix, word, goes_on=is_prefix)
         case _:
             return None
@@ -130,7 +131,7 @@ def _start(prefix: str, start: str) -> str | None:
 
 
 def _lexeme(prefix: str, word: str, *, goes_on: bool = False) -> str:
-    goes_on = goes_on or len(word) > MAX_LEXEME
+    goes_on = goes_on or len(word) >= MAX_LEXEME
     text = f"{prefix}{word[:MAX_LEXEME]}".replace("\\", "\\\\").replace("'", "''")
     return f"'{text}'{':*' if goes_on else ''}"
 

@@ -60,8 +60,8 @@ BEGIN
                 ELSE ' ~' || replace(replace(array_to_string(changed_fields, E'\x01'), ' ', '_'), E'\x01', ' ~') END
         || CASE WHEN octet_length(content) >= 131072 AND length(content) = 131072 THEN ' =long' ELSE '' END;
     lexemes := string_to_array(right(tenant_id::text, 6) || replace(words, ' ', ' ' || right(tenant_id::text, 6)), ' ');
-    -- A lexeme has at most 2,046 bytes.
-    IF octet_length(words) > 2000 THEN
+    -- A lexeme has at most 2,046 bytes. Looked for only where there may be one: making the array anew takes as long as all the rest.
+    IF octet_length(content) > 2000 AND EXISTS (SELECT FROM unnest(lexemes) AS lexeme WHERE octet_length(lexeme) > 2046) THEN
         lexemes := ARRAY(SELECT left(lexeme, 486) FROM unnest(lexemes) AS lexeme);
     END IF;
     RETURN array_to_tsvector(lexemes);

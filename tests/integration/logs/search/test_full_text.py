@@ -135,6 +135,17 @@ def test_cursor_of_a_relative_time_is_good_for_the_next_page(tenant: Tenant) -> 
     assert_refused(api.get(LOGS, q="after:-29d", cursor=cursor), 422, "invalid_query", fault="cursor_of_other_query", pointer="cursor")
 
 
+@pytest.mark.parametrize("rest", ["", " and more" * 200], ids=["short", "long"])
+def test_words_longer_than_a_lexeme_are_told_apart(rest: str) -> None:
+    """PostgreSQL's lexemes end at 2,046 bytes; the words are compared to their ends."""
+    tenant = new_tenant()
+    store(tenant, [{"user_id": name, "message": "x" * length + rest} for name, length in (("short", 480), ("long", 600), ("longest", 2_100))])
+    for name, length in (("short", 480), ("long", 600), ("longest", 2_100)):
+        assert users(tenant, "x" * length) == [name]
+    assert sorted(users(tenant, "x" * 480 + "*")) == ["long", "longest", "short"]
+    assert users(tenant, "x" * 481 + "* -" + "x" * 2_100) == ["long"]
+
+
 # -- windows: few entries at a time, so that there are many
 
 
