@@ -21,7 +21,7 @@ from tests.web import CHECKOUT, Web, product_environment
 
 README = (CHECKOUT / "README.md").read_text()
 RESULTS = CHECKOUT / "benchmarks" / "results"
-_MARKER = re.compile(r"<!-- ((?:single|bulk)\.[\w.]+) -->")
+_MARKER = re.compile(r"<!-- ((?:single|bulk|verify|search|stats|export)\.[\w.]+) -->")
 _MARKED_NUMBER = re.compile(r"\*\*([\d.]+)(?: times)?\*\* " + _MARKER.pattern)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
