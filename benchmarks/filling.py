@@ -18,20 +18,17 @@ from dataclasses import dataclass
 
 import psycopg
 
-from benchmarks.limits import column_texts
+from benchmarks.limits import copy_text_after_times
 from benchmarks.rows import Weighted, application_entries
-from logs.storage.columns import COPY_ENTRIES, ENTRY_COLUMNS
+from logs.storage.columns import COPY_ENTRIES
 
 SEED = 31
 POOL = 40_000
 TENANTS = 8
 # Of so many entries one has the word.
 RARE_WORD, RARE_ONE_IN = "quokka", 100_000
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _REQUEST = "\x01"
 _CHUNK = 2_000
-# Of the columns before `severity`, those that each row has of its own.
-_OWN = 4
 
 
 @dataclass(frozen=True)
@@ -140,9 +137,7 @@ def _rows(part: Part) -> Iterator[str]:
 
 def _texts(entry: dict[str, object]) -> tuple[str, str]:
     """The columns from `severity` on as COPY text, before and after the request's id."""
-    texts = column_texts(entry | {"request_id": _REQUEST})
-    line = "\t".join("\\N" if (value := texts[name]) is None else value.translate(_ESCAPES) for name in list(ENTRY_COLUMNS)[_OWN:])
-    before, _, after = line.partition(_REQUEST)
+    before, _, after = copy_text_after_times(entry | {"request_id": _REQUEST}).partition(_REQUEST)
     return before, after
 
 

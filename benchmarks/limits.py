@@ -106,12 +106,15 @@ class RawCopy:
         return texts
 
 
+def copy_text_after_times(entry: Entry) -> str:
+    """The columns after `received_at` as COPY text; those before are new in each row."""
+    texts = column_texts(entry)
+    return "\t".join("\\N" if (value := texts[name]) is None else value.translate(_ESCAPES) for name in list(ENTRY_COLUMNS)[4:])
+
+
 def _copy_parts(entry: Entry) -> tuple[str, str]:
     """The fraction of the timestamp, and the columns after `received_at` as COPY text."""
-    texts = column_texts(entry)
-    names = list(ENTRY_COLUMNS)[4:]
-    rest = "\t".join("\\N" if (value := texts[name]) is None else value.translate(_ESCAPES) for name in names)
-    return entry["timestamp"][len(SECOND) :], rest
+    return entry["timestamp"][len(SECOND) :], copy_text_after_times(entry)
 
 
 def _copy_all(connection: psycopg.Connection[Any], queue: Iterator[bytes], lock: threading.Lock, failed: list[BaseException]) -> None:

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 import psycopg
 
-from benchmarks.limits import column_texts
+from benchmarks.limits import copy_text_after_times
 from benchmarks.product import Installation
 from benchmarks.rows import Entry
-from logs.storage.columns import COPY_ENTRIES, ENTRY_COLUMNS
+from logs.storage.columns import COPY_ENTRIES
 from logs.storage.ids import RandomBits, entry_id, microseconds
 
 BATCH = 1000
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 COPY_BATCHES = "COPY auditlog.logs_batch (id, tenant_id, entry_count, records, first_position, lowest_id, highest_id) FROM STDIN"
 # Two days' partitions at most.
 SPAN = datetime.timedelta(hours=6)
@@ -27,7 +26,7 @@ SPAN = datetime.timedelta(hours=6)
 def fill(installed: Installation, entries: Sequence[Entry], count: int, *, ends_at: datetime.datetime | None = None) -> None:
     """Add `count` entries to the installation's tenant, spread evenly over the hours before `ends_at` (default: now)."""
     begins_at = (ends_at or datetime.datetime.now(datetime.UTC)) - SPAN
-    rests = [_rest_of(entry) for entry in entries]
+    rests = [copy_text_after_times(entry) for entry in entries]
     bits = RandomBits()
     with psycopg.connect(installed.superuser_url) as connection, connection.cursor() as cursor:
         for moment in (begins_at, begins_at + SPAN):
@@ -51,12 +50,6 @@ def fill(installed: Installation, entries: Sequence[Entry], count: int, *, ends_
                 copy.write(batch.encode())
     with psycopg.connect(installed.superuser_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE auditlog.logs_entry, auditlog.logs_batch")
-
-
-def _rest_of(entry: Entry) -> str:
-    """The columns after the times, as COPY text."""
-    texts = column_texts(entry)
-    return "\t".join("\\N" if (value := texts[name]) is None else value.translate(_ESCAPES) for name in list(ENTRY_COLUMNS)[4:])
 
 
 def _line(tenant_id: str, moment: datetime.datetime, rest: str, bits: RandomBits) -> tuple[str, str]:

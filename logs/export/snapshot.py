@@ -20,7 +20,7 @@ from psycopg import sql
 from logs.integrity.storage import read_head
 from logs.search.sql import Condition
 from logs.storage import connecting
-from logs.storage.reading import NAME_TENANT
+from logs.storage.reading import NAME_TENANT, tenant_parameters
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 PAGE_ROWS = 1_000
@@ -47,7 +47,7 @@ class Snapshot:
         self._is_closed = False
         try:
             self._connection.execute(_BEGIN)
-            self._connection.execute(NAME_TENANT, [str(tenant_id), f"{statement_seconds * 1000:.0f}"])
+            self._connection.execute(NAME_TENANT, tenant_parameters(tenant_id, statement_seconds))
             self._connection.execute(_LIMIT_IDLENESS, [f"{idle_seconds * 1000:.0f}"])
             with self._connection.cursor() as cursor:
                 head = read_head(cursor)

@@ -87,6 +87,12 @@ def necessary_of(node: Node, tenant_id: UUID) -> Condition | None:
     return None if found is None else Condition(_HAS_WORDS, (found,))
 
 
+def condition_by_index_of(node: Node, tenant_id: UUID, *others: Condition) -> Condition:
+    """The condition, what the index of words is asked for it, and `others`."""
+    necessary = necessary_of(node, tenant_id)
+    return both(condition_of(node, tenant_id), *([] if necessary is None else [necessary]), *others)
+
+
 def both(*conditions: Condition) -> Condition:
     """All of the conditions."""
     return _join(" AND ", [condition for condition in conditions if condition.text != _TRUE])
@@ -122,13 +128,12 @@ def select_page_by_index(columns: Sequence[sql.Composable], node: Node, tenant_i
     planner expects to find the first matches soon. And the bounds of a part of a day are hidden from it in subqueries: of the newest
     entries its statistics know nothing, so it would believe that there are hardly any. It sees the day, for the partition.
     """
-    necessary = necessary_of(node, tenant_id)
     day = day_floor(low), day_ceiling(high)
     bounds = [Condition(sql.SQL("id >= %s::uuid AND id < %s::uuid"), (low, high))]
     if day != (low, high) and day[0] == day_floor(UUID(int=high.int - 1)):
         hidden = sql.SQL("id >= %s::uuid AND id < %s::uuid AND id >= (SELECT %s::uuid) AND id < (SELECT %s::uuid)")
         bounds = [Condition(hidden, (*day, low, high))]
-    where = both(condition_of(node, tenant_id), *([necessary] if necessary else []), *bounds)
+    where = condition_by_index_of(node, tenant_id, *bounds)
     text = sql.SQL("SELECT {} FROM (SELECT * FROM auditlog.logs_entry_view WHERE {} OFFSET 0) AS e ORDER BY e.id {} LIMIT {}").format(
         sql.SQL(", ").join(columns), where.text, sql.SQL("ASC" if is_ascending else "DESC"), sql.Literal(limit)
     )

@@ -173,14 +173,3 @@ def conjuncts(node: Node) -> Iterator[Node]:
             yield from conjuncts(member)
     else:
         yield node
-
-
-def leaves(node: Node) -> Iterator[Leaf]:
-    """Every leaf below `node`, wherever it stands."""
-    if isinstance(node, All | AnyOf):
-        for member in node.nodes:
-            yield from leaves(member)
-    elif isinstance(node, Not):
-        yield from leaves(node.node)
-    else:
-        yield node

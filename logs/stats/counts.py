@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from psycopg import sql
 
 from logs.search.finding import Search
-from logs.search.sql import Condition, both, condition_of, necessary_of
+from logs.search.sql import Condition, condition_by_index_of, condition_of
 from logs.search.tree import All, OutcomeIs, SeverityIs, TimestampBefore, TimestampFrom
 from logs.stats.levels import LEVELS
 from logs.stats.periods import Cover, Period, Run, Unit
@@ -154,8 +154,7 @@ def _narrowest(cover: Cover, tree: All) -> tuple[Condition, sql.SQL]:
 def read_rows(cursor: Any, tenant_id: uuid.UUID, period: Period, tree: All, unit: Unit, *, users: int | None = None) -> Rows:
     """The entries of a period that `tree` leaves, counted."""
     whole = _within(tree, period)
-    necessary = necessary_of(whole, tenant_id)
-    condition = both(condition_of(whole, tenant_id), *([necessary] if necessary else []))
+    condition = condition_by_index_of(whole, tenant_id)
     statement = sql.SQL(_SELECT_ROWS).format(unit=sql.Literal(str(unit)), condition=condition.text, users=sql.Literal(users))
     cursor.execute(statement, condition.parameters)
     found = Rows()

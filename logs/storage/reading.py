@@ -33,7 +33,7 @@ def tenant_snapshot(tenant_id: uuid.UUID, timeout_seconds: float) -> Iterator[Cu
     """As `tenant_transaction`, and all statements see the same moment; each may run for so many seconds."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(ONE_MOMENT)
-        cursor.execute(NAME_TENANT, [str(tenant_id), f"{timeout_seconds * 1000:.0f}"])
+        cursor.execute(NAME_TENANT, tenant_parameters(tenant_id, timeout_seconds))
         yield cursor
 
 

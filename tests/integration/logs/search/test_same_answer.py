@@ -16,7 +16,7 @@ from logs.models import Outcome, Severity
 from logs.search.cold import cold_filter_of
 from logs.search.facts import Facts
 from logs.search.predicate import predicate_of
-from logs.search.sql import both, condition_of, necessary_of
+from logs.search.sql import condition_by_index_of, condition_of
 from logs.search.tree import All, HasPhrase, Node, Not, TextStarts
 from logs.search.words import Phrase
 from logs.storage.reading import tenant_transaction
@@ -92,8 +92,7 @@ def table() -> pa.Table:
 
 def by_sql(tree: Node, *, with_index_condition: bool) -> set[uuid.UUID]:
     tenant_id = filled().id
-    necessary = necessary_of(tree, tenant_id) if with_index_condition else None
-    where = both(condition_of(tree, tenant_id), *([necessary] if necessary else []))
+    where = (condition_by_index_of if with_index_condition else condition_of)(tree, tenant_id)
     with tenant_transaction(tenant_id) as cursor:
         cursor.execute(sql.SQL("SELECT id FROM auditlog.logs_entry_view WHERE {}").format(where.text), where.parameters)
         return {row[0] for row in cursor.fetchall()}
