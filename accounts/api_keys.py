@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from django.utils import timezone
 
 from accounts.models import ApiKey, Tenant, User
-from accounts.principals import Principal
+from accounts.principals import Principal, abilities_of_scopes
 from accounts.problems import NotAuthenticated
 
 KEY = re.compile(r"alk_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
@@ -67,6 +67,7 @@ def principal_of_key(key: str) -> Principal:
         tenant_slug=row.tenant.slug,
         source=f"key:{row.prefix}",
         scopes=frozenset(row.scopes),
+        abilities=abilities_of_scopes(row.scopes),
         expires_at=row.expires_at,
     )
 

@@ -18,7 +18,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts import api_keys
 from accounts.models import Membership, Role, User
-from accounts.principals import SCOPES_OF_ROLE, Principal, cache, credential_digest
+from accounts.principals import ABILITIES_OF_ROLE, SCOPES_OF_ROLE, Principal, cache, credential_digest
 from accounts.problems import NotAllowed, NotAuthenticated, NotFound, Refused
 
 
@@ -112,6 +112,7 @@ def principal_of_member(membership: Membership, *, expires_at: datetime.datetime
         tenant_slug=membership.tenant.slug,
         source=f"user:{membership.user.get_username()}",
         scopes=SCOPES_OF_ROLE[role],
+        abilities=ABILITIES_OF_ROLE[role],
         role=role,
         user_pk=membership.user_id,
         own_user_id=membership.own_user_id if role == Role.USER else None,

@@ -11,13 +11,13 @@ import datetime
 import hashlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 
 from django.conf import settings
 
-from accounts.models import Role
+from accounts.models import Ability, Role
 from accounts.models.api_key import Scope
 
 MAX_CACHED = 10_000
@@ -34,6 +34,7 @@ class Principal:
     tenant_slug: str
     source: str
     scopes: frozenset[str]
+    abilities: frozenset[str] = frozenset()
     role: Role | None = None
     user_pk: int | None = None
     own_user_id: str | None = None
@@ -51,6 +52,22 @@ class Principal:
         return Scope.READ in self.scopes
 
     @property
+    def may_decrypt(self) -> bool:
+        return Ability.DECRYPT in self.abilities
+
+    @property
+    def may_export(self) -> bool:
+        return Ability.EXPORT in self.abilities
+
+    @property
+    def may_erase(self) -> bool:
+        return Ability.ERASE in self.abilities
+
+    @property
+    def may_manage_retention(self) -> bool:
+        return Ability.RETENTION in self.abilities
+
+    @property
     def may_administer(self) -> bool:
         return self.role == Role.ADMIN
 
@@ -60,6 +77,18 @@ SCOPES_OF_ROLE: dict[str, frozenset[str]] = {
     Role.AUDITOR: frozenset({Scope.READ.value}),
     Role.USER: frozenset({Scope.READ.value, Scope.WRITE.value}),
 }
+
+ABILITIES_OF_ROLE: dict[str, frozenset[str]] = {
+    Role.ADMIN: frozenset(Ability.values),
+    Role.AUDITOR: frozenset({Ability.DECRYPT.value, Ability.EXPORT.value}),
+    Role.USER: frozenset({Ability.EXPORT.value}),
+}
+ABILITY_OF_SCOPE: dict[str, str] = {Scope.READ.value: Ability.EXPORT.value, Scope.DECRYPT.value: Ability.DECRYPT.value}
+
+
+def abilities_of_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """What a key may do beyond writing and reading."""
+    return frozenset(ABILITY_OF_SCOPE[scope] for scope in scopes if scope in ABILITY_OF_SCOPE)
 
 
 class PrincipalCache:

@@ -112,6 +112,7 @@ class CanonicalEntry(msgspec.Struct, omit_defaults=True, frozen=True):
     idempotency_key: str | None = None
     ip_address: str | None = None
     is_imported: bool = False
+    masked: list[str] | None = None
     message: str | None = None
     metadata: msgspec.Raw | None = None
     request_id: str | None = None

@@ -210,6 +210,44 @@ CREATE VIEW auditlog.logs_compaction_view AS
    FROM auditlog.logs_compaction
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
+CREATE TABLE auditlog.logs_data_key (
+    id bigint NOT NULL,
+    tenant_id uuid NOT NULL,
+    subject_digest bytea,
+    pseudonym text NOT NULL,
+    wrapped_key bytea,
+    wrapped_subject bytea,
+    master_key_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    erased_at timestamp with time zone,
+    CONSTRAINT logs_data_key_check CHECK (((erased_at IS NULL) = (subject_digest IS NOT NULL))),
+    CONSTRAINT logs_data_key_check1 CHECK (((erased_at IS NULL) = (wrapped_key IS NOT NULL))),
+    CONSTRAINT logs_data_key_check2 CHECK (((erased_at IS NULL) OR (wrapped_subject IS NULL))),
+    CONSTRAINT logs_data_key_subject_digest_check CHECK ((octet_length(subject_digest) = 32))
+);
+
+ALTER TABLE auditlog.logs_data_key ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME auditlog.logs_data_key_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW auditlog.logs_data_key_view AS
+ SELECT id,
+    tenant_id,
+    subject_digest,
+    pseudonym,
+    wrapped_key,
+    wrapped_subject,
+    master_key_id,
+    created_at,
+    erased_at
+   FROM auditlog.logs_data_key
+  WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
+
 CREATE TABLE auditlog.logs_entry (
     id uuid NOT NULL,
     tenant_id uuid NOT NULL,
@@ -234,7 +272,8 @@ CREATE TABLE auditlog.logs_entry (
     changed_fields text[],
     metadata jsonb,
     before jsonb,
-    after jsonb
+    after jsonb,
+    masked text[]
 )
 PARTITION BY RANGE (id);
 
@@ -263,7 +302,8 @@ CREATE VIEW auditlog.logs_entry_view AS
     metadata,
     before,
     after,
-    auditlog.entry_words(tenant_id, severity, outcome, action, source, changed_fields, user_id, resource_type, resource_id, message, metadata) AS words
+    auditlog.entry_words(tenant_id, severity, outcome, action, source, changed_fields, user_id, resource_type, resource_id, message, metadata) AS words,
+    masked
    FROM auditlog.logs_entry
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
@@ -437,6 +477,9 @@ ALTER TABLE ONLY auditlog.logs_checkpoint
 ALTER TABLE ONLY auditlog.logs_compaction
     ADD CONSTRAINT logs_compaction_pkey PRIMARY KEY (tenant_id);
 
+ALTER TABLE ONLY auditlog.logs_data_key
+    ADD CONSTRAINT logs_data_key_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY auditlog.logs_entry
     ADD CONSTRAINT logs_entry_pkey PRIMARY KEY (tenant_id, id);
 
@@ -472,6 +515,10 @@ CREATE INDEX logs_checkpoint_tenant ON auditlog.logs_checkpoint USING btree (ten
 CREATE INDEX logs_checkpoint_unpublished ON auditlog.logs_checkpoint USING btree (id) WHERE (published_at IS NULL);
 
 CREATE INDEX logs_compaction_due ON auditlog.logs_compaction USING btree (hours_before);
+
+CREATE UNIQUE INDEX logs_data_key_pseudonym ON auditlog.logs_data_key USING btree (tenant_id, pseudonym);
+
+CREATE UNIQUE INDEX logs_data_key_subject ON auditlog.logs_data_key USING btree (tenant_id, subject_digest);
 
 CREATE INDEX logs_entry_action ON ONLY auditlog.logs_entry USING btree (tenant_id, action, id);
 
@@ -526,6 +573,20 @@ GRANT SELECT ON TABLE auditlog.logs_checkpoint_view TO auditlog_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE auditlog.logs_compaction TO auditlog_sequencer;
 
 GRANT SELECT ON TABLE auditlog.logs_compaction_view TO auditlog_app;
+
+GRANT INSERT(tenant_id) ON TABLE auditlog.logs_data_key TO auditlog_app;
+
+GRANT INSERT(subject_digest) ON TABLE auditlog.logs_data_key TO auditlog_app;
+
+GRANT INSERT(pseudonym) ON TABLE auditlog.logs_data_key TO auditlog_app;
+
+GRANT INSERT(wrapped_key) ON TABLE auditlog.logs_data_key TO auditlog_app;
+
+GRANT INSERT(wrapped_subject) ON TABLE auditlog.logs_data_key TO auditlog_app;
+
+GRANT INSERT(master_key_id) ON TABLE auditlog.logs_data_key TO auditlog_app;
+
+GRANT SELECT ON TABLE auditlog.logs_data_key_view TO auditlog_app;
 
 GRANT INSERT ON TABLE auditlog.logs_entry TO auditlog_app;
 

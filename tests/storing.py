@@ -11,13 +11,14 @@ import msgspec
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.api_keys import create_api_key
-from accounts.models import Membership, Role, Tenant, User
+from accounts.models import Ability, Membership, Role, Tenant, User
 from accounts.models.api_key import Scope
 from accounts.principals import Principal
 from logs.catalogue import catalogue_of
 from logs.ingest import Submission
 from logs.ingest.check import CheckedEntry, Checker, Reception
 from logs.ingest.process import writer
+from logs.privacy import protection_of
 
 ENTRY: Mapping[str, Any] = {"user_id": "alice", "action": "UPDATE", "resource_type": "invoice"}
 WAIT_SECONDS = 60
@@ -30,7 +31,7 @@ def new_tenant() -> Tenant:
 
 def principal_in(tenant: Tenant, *, own_user_id: str | None = None) -> Principal:
     """A principal with every scope; with `own_user_id` as role User has it."""
-    return Principal(tenant.id, tenant.slug, "key:testing", frozenset(Scope.values), own_user_id=own_user_id)
+    return Principal(tenant.id, tenant.slug, "key:testing", frozenset(Scope.values), frozenset(Ability.values), own_user_id=own_user_id)
 
 
 def new_key(tenant: Tenant, *scopes: str) -> str:
@@ -47,7 +48,7 @@ def new_token(tenant: Tenant, role: Role, log_user_id: str = "") -> str:
 
 def checked(tenant: Tenant, entries: Sequence[Mapping[str, Any]]) -> list[CheckedEntry]:
     """Entries as the writer takes them; what `ENTRY` has and they have not comes from there."""
-    checker = Checker(Reception(principal_in(tenant), datetime.datetime.now(datetime.UTC), catalogue_of(tenant.id)))
+    checker = Checker(Reception(principal_in(tenant), datetime.datetime.now(datetime.UTC), catalogue_of(tenant.id), protection_of(tenant.id)))
     return [checker.check(msgspec.json.encode({**ENTRY, **entry})) for entry in entries]
 
 

@@ -14,6 +14,7 @@ class Scope(models.TextChoices):
 
     WRITE = "logs:write", "logs:write"
     READ = "logs:read", "logs:read"
+    DECRYPT = "logs:decrypt", "logs:decrypt"
 
 
 def default_scopes() -> list[str]:

@@ -32,7 +32,7 @@ MANIFEST = {
 _LINE = msgspec.json.encode(STORED).decode()
 _CSV = (
     "id,timestamp,received_at,user_id,action,resource_type,resource_id,severity,outcome,source,session_id,request_id,ip_address,user_agent,"
-    "message,idempotency_key,is_imported,changed_fields,metadata,before,after,position\r\n"
+    "message,idempotency_key,is_imported,changed_fields,masked,metadata,before,after,position\r\n"
     f"{STORED['id']},2026-01-31T12:00:00.123456Z,2026-01-31T12:00:00.234567Z,alice,UPDATE,invoice,inv-2041,INFO,success,key:abcdefghijkl,,req-7f3a,"
     '203.0.113.7,,,,false,"[""status""]","{""channel"": ""web""}","{""status"": ""draft""}","{""status"": ""sent""}",41\r\n'
 )

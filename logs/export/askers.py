@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.authentication import principal_of_member
 from accounts.models import ApiKey, Membership
-from accounts.principals import Principal
+from accounts.principals import Principal, abilities_of_scopes
 from logs.models import ExportJob
 
 _KEY = "key:"
@@ -29,4 +29,4 @@ def _key(job: ExportJob) -> Principal | None:
     key = keys.filter(prefix=job.asked_by.removeprefix(_KEY)).first()
     if key is None or (key.expires_at is not None and key.expires_at <= timezone.now()):
         return None
-    return Principal(key.tenant_id, key.tenant.slug, f"{_KEY}{key.prefix}", frozenset(key.scopes), expires_at=key.expires_at)
+    return Principal(key.tenant_id, key.tenant.slug, f"{_KEY}{key.prefix}", frozenset(key.scopes), abilities_of_scopes(key.scopes), expires_at=key.expires_at)

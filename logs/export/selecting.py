@@ -45,6 +45,7 @@ def _line() -> str:
         *optional_last,
         """CASE WHEN is_imported THEN ',"is_imported":true' END""",
         """',"changed_fields":' || array_to_json(changed_fields)::text""",
+        """',"masked":' || array_to_json(masked)::text""",
         *json,
         _INTEGRITY,
         "'}'",

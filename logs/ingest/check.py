@@ -21,6 +21,7 @@ from auditlog_verify.canonical import VERSION, CanonicalEntry, CanonicalError, N
 from logs.catalogue import TenantCatalogue
 from logs.ingest import faults
 from logs.ingest.entry_input import EntryInput
+from logs.privacy import Content, Protection
 from logs.storage import ids
 from logs.storage.columns import Columns, array_literal, normal_address
 
@@ -46,6 +47,7 @@ class Reception:
     principal: Principal
     received_at: datetime.datetime
     catalogue: TenantCatalogue
+    protection: Protection
     is_imported: bool = False
 
     @property
@@ -91,6 +93,7 @@ class Checker:
         self._oldest_us = ids.microseconds(datetime.datetime(oldest.year, oldest.month, oldest.day, tzinfo=datetime.UTC))
         self._catalogue = reception.catalogue if reception.catalogue.is_checked else None
         self._id_secret = reception.catalogue.id_secret
+        self._protection = reception.protection
         self._is_imported = reception.is_imported
         self._random = ids.RandomBits()
         # Read once: Django's settings object costs a look-up through two dictionaries each time.
@@ -125,10 +128,9 @@ class Checker:
                 raise Wrong(Fault(pointer + "/ip_address", "bad_ip_address", f"{ip_address!r} is no IPv4 or IPv6 address."))
             ip_address = normal
 
-        _, metadata_text = self._json(given.metadata, pointer, "metadata", has_escaped_nul)
+        metadata, metadata_text = self._json(given.metadata, pointer, "metadata", has_escaped_nul)
         before, before_text = self._json(given.before, pointer, "before", has_escaped_nul)
         after, after_text = self._json(given.after, pointer, "after", has_escaped_nul)
-        changed = changed_fields(before, after) if before is not None and after is not None else None
 
         severity: str = given.severity or "INFO"
         warnings: tuple[Fault, ...] = ()
@@ -142,6 +144,13 @@ class Checker:
 
         random_62 = self._random.next_62() if key is None else ids.keyed_62(self._id_secret, key)
         id = ids.entry_id(timestamp_us, random_62)
+        content = self._protection.masked(
+            Content(given.user_id, given.message, given.user_agent, metadata, metadata_text, before, before_text, after, after_text)
+        )
+        changed = changed_fields(content.before, content.after) if content.before is not None and content.after is not None else None
+        # From here on there is only what may be stored.
+        content = self._protection.sealed(id, content)
+        metadata_text, before_text, after_text = content.metadata_text, content.before_text, content.after_text
         canonical = canonical_entry(
             CanonicalEntry(
                 action=given.action,
@@ -153,7 +162,7 @@ class Checker:
                 source=self._source,
                 tenant=self._tenant_id,
                 timestamp=timestamp_text,
-                user_id=given.user_id,
+                user_id=content.user_id,
                 v=VERSION,
                 after=None if after_text is None else msgspec.Raw(after_text),
                 before=None if before_text is None else msgspec.Raw(before_text),
@@ -161,12 +170,13 @@ class Checker:
                 idempotency_key=key,
                 ip_address=ip_address,
                 is_imported=self._is_imported,
-                message=given.message,
+                masked=content.masked,
+                message=content.message,
                 metadata=None if metadata_text is None else msgspec.Raw(metadata_text),
                 request_id=given.request_id,
                 resource_id=given.resource_id,
                 session_id=given.session_id,
-                user_agent=given.user_agent,
+                user_agent=content.user_agent,
             )
         )
         columns = (
@@ -178,17 +188,18 @@ class Checker:
             OUTCOME_NUMBERS[outcome],
             "t" if self._is_imported else "f",
             ip_address,
-            given.user_id,
+            content.user_id,
             given.action,
             given.resource_type,
             given.resource_id,
             given.session_id,
             given.request_id,
-            given.user_agent,
+            content.user_agent,
             self._source,
-            given.message,
+            content.message,
             key,
             None if changed is None else array_literal(changed),
+            None if content.masked is None else array_literal(content.masked),
             None if metadata_text is None else metadata_text.decode(),
             None if before_text is None else before_text.decode(),
             None if after_text is None else after_text.decode(),

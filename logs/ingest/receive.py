@@ -24,6 +24,7 @@ from logs.ingest.plan import Status, conflict_fault
 from logs.ingest.process import writer
 from logs.ingest.writer import Submission
 from logs.integrity.proving import EntryProof, Sequenced, to_base64
+from logs.privacy import protection_of
 from logs.storage.columns import ENTRY_COLUMNS
 
 MAX_FAULTS = 100
@@ -290,7 +291,8 @@ def _warnings(entries: Sequence[CheckedEntry]) -> list[FaultOutput]:
 
 
 def _reception(principal: Principal, *, is_imported: bool) -> Reception:
-    return Reception(principal, datetime.datetime.now(datetime.UTC), catalogue_of(principal.tenant_id), is_imported)
+    tenant_id = principal.tenant_id
+    return Reception(principal, datetime.datetime.now(datetime.UTC), catalogue_of(tenant_id), protection_of(tenant_id), is_imported)
 
 
 def _problem_of(faults: Sequence[Fault]) -> Refused:

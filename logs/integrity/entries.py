@@ -23,7 +23,7 @@ def canonical_bytes(row: Sequence[Any]) -> bytes:
     Raises CanonicalError for JSON that could not have come in.
     """
     (id, tenant_id, timestamp, received_at, severity, outcome, is_imported, ip_address, user_id, action, resource_type, resource_id, session_id,
-     request_id, user_agent, source, message, idempotency_key, changed_fields, metadata, before, after) = row[:_COUNT]  # fmt: skip
+     request_id, user_agent, source, message, idempotency_key, changed_fields, masked, metadata, before, after) = row[:_COUNT]  # fmt: skip
     return canonical_entry(
         CanonicalEntry(
             action=action,
@@ -44,6 +44,7 @@ def canonical_bytes(row: Sequence[Any]) -> bytes:
             idempotency_key=idempotency_key,
             ip_address=None if ip_address is None else normal_address(ip_address) or ip_address,
             is_imported=is_imported == "true",
+            masked=masked,
             message=message,
             metadata=_raw(metadata),
             request_id=request_id,

@@ -53,6 +53,7 @@ class Entry(models.Model):
     message = models.TextField(null=True)
     idempotency_key = models.TextField(null=True)
     changed_fields = ArrayField(models.TextField(), null=True)
+    masked = ArrayField(models.TextField(), null=True)
     metadata = models.JSONField(null=True)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)

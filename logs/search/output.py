@@ -39,6 +39,7 @@ class EntryOutput(msgspec.Struct, omit_defaults=True):
     idempotency_key: str | None = None
     is_imported: bool = False
     changed_fields: Annotated[list[str], Meta(description="Top-level keys in which `before` and `after` differ.")] | None = None
+    masked: Annotated[list[str], Meta(description="JSON Pointers of what was masked before the entry was stored.")] | None = None
     metadata: JSONObject | msgspec.UnsetType = msgspec.UNSET
     before: JSONObject | msgspec.UnsetType = msgspec.UNSET
     after: JSONObject | msgspec.UnsetType = msgspec.UNSET
@@ -73,6 +74,7 @@ SELECTED = (
     "idempotency_key",
     "is_imported",
     "changed_fields",
+    "masked",
     "metadata",
     "before",
     "after",
@@ -91,7 +93,7 @@ def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], catalogue: TenantCata
 
 def _entry_of(row: Sequence[Any], integrity: EntryIntegrity | None, catalogue: TenantCatalogue) -> EntryOutput:
     (id, timestamp, received_at, user_id, action, resource_type, severity, outcome, source, resource_id, session_id, request_id,
-     ip_address, user_agent, message, idempotency_key, is_imported, changed_fields, metadata, before, after, *_) = row  # fmt: skip
+     ip_address, user_agent, message, idempotency_key, is_imported, changed_fields, masked, metadata, before, after, *_) = row  # fmt: skip
     return EntryOutput(
         id=id,
         timestamp=timestamp,
@@ -112,6 +114,7 @@ def _entry_of(row: Sequence[Any], integrity: EntryIntegrity | None, catalogue: T
         idempotency_key=idempotency_key,
         is_imported=is_imported == "true",
         changed_fields=changed_fields,
+        masked=masked,
         metadata=_raw(metadata),
         before=_raw(before),
         after=_raw(after),

@@ -35,6 +35,7 @@ ENTRY_COLUMNS: dict[str, str] = {
     "message": "text",
     "idempotency_key": "text",
     "changed_fields": "text[]",
+    "masked": "text[]",
     "metadata": "jsonb",
     "before": "jsonb",
     "after": "jsonb",
@@ -60,16 +61,19 @@ INSERT_BATCHES = (
 NEXT_BATCH_IDS = "SELECT nextval('auditlog.logs_batch_id_seq') FROM generate_series(1, %s)"
 
 
+_ARRAYS = ("changed_fields", "masked")
+
+
 def as_text(name: str) -> str:
-    """The SQL that reads a column in the form in which the writer sends it; `changed_fields` comes as an array."""
+    """The SQL that reads a column in the form in which the writer sends it; those of _ARRAYS come as arrays."""
     match name:
         case "timestamp" | "received_at":
             return f"""to_char("{name}" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
         case "ip_address":
             # With its mask, should somebody have given it one.
             return "abbrev(ip_address)"
-        case "changed_fields":
-            return "changed_fields"
+        case "changed_fields" | "masked":
+            return name
         case _:
             return f'"{name}"::text'
 
@@ -94,8 +98,9 @@ def stored_columns(row: Sequence[Any]) -> Columns:
         values[INDEX[name]] = None if text is None else canonical_json(text.encode()).decode()
     address = values[INDEX["ip_address"]]
     values[INDEX["ip_address"]] = None if address is None else normal_address(address) or address
-    changed = values[INDEX["changed_fields"]]
-    values[INDEX["changed_fields"]] = None if changed is None else array_literal(changed)
+    for name in _ARRAYS:
+        texts = values[INDEX[name]]
+        values[INDEX[name]] = None if texts is None else array_literal(texts)
     values[INDEX["is_imported"]] = "t" if values[INDEX["is_imported"]] == "true" else "f"
     return tuple(values)
 

@@ -1,7 +1,7 @@
 """Entries as Parquet: the one schema that exports and the archive write, and the way from rows to a record batch and back.
 
 A row is a tuple in the order of ENTRY_SCHEMA, which is that of `storage.table`, with the values that its columns have in SQL: text as the
-writer sends it, `changed_fields` as a list, `position` as a number. Lossless: JSON stays the text that PostgreSQL prints for jsonb.
+writer sends it, `changed_fields` and `masked` as lists, `position` as a number. Lossless: JSON stays the text that PostgreSQL prints for jsonb.
 
 Importing this costs a process 50 MiB (pyarrow), so whoever needs it now and then imports it then.
 """
@@ -35,6 +35,7 @@ ENTRY_SCHEMA = pa.schema(
         pa.field("idempotency_key", pa.string()),
         pa.field("is_imported", pa.bool_(), nullable=False),
         pa.field("changed_fields", pa.list_(pa.field("element", pa.string(), nullable=False))),
+        pa.field("masked", pa.list_(pa.field("element", pa.string(), nullable=False))),
         pa.field("metadata", pa.string()),
         pa.field("before", pa.string()),
         pa.field("after", pa.string()),

@@ -10,7 +10,8 @@ from logs.storage.columns import as_text
 # `position` is no column of an entry's: it is that of the batch plus the place in it, and absent while the entry is not sequenced.
 TABLE_COLUMN_NAMES = (
     "id", "timestamp", "received_at", "user_id", "action", "resource_type", "resource_id", "severity", "outcome", "source", "session_id",
-    "request_id", "ip_address", "user_agent", "message", "idempotency_key", "is_imported", "changed_fields", "metadata", "before", "after", "position",
+    "request_id", "ip_address", "user_agent", "message", "idempotency_key", "is_imported", "changed_fields", "masked", "metadata", "before", "after",
+    "position",
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from logs.ingest.process import writer
 from logs.integrity.anchor import Anchor
 from logs.integrity.keys import private_keys
 from logs.models import CatalogueMode
+from logs.privacy import protection_of
 from logs.sequencer.rounds import Rounds
 from logs.sequencer.trust import AcceptedRestore, RestoreRefused
 from logs.storage import connecting
@@ -59,7 +60,8 @@ class Command(BaseCommand):
     def _record(self, tenant: Tenant, accepted: AcceptedRestore, reason: str) -> None:
         principal = Principal(tenant.id, tenant.slug, "command:accept_restore", frozenset(Scope.values))
         # Whatever the tenant's catalogue says of actions: this one is ours.
-        reception = Reception(principal, datetime.datetime.now(datetime.UTC), TenantCatalogue(mode=CatalogueMode.OFF, actions={}, id_secret=uuid.uuid4().bytes))
+        catalogue = TenantCatalogue(mode=CatalogueMode.OFF, actions={}, id_secret=uuid.uuid4().bytes)
+        reception = Reception(principal, datetime.datetime.now(datetime.UTC), catalogue, protection_of(tenant.id))
         entry = {
             "user_id": "operator",
             "action": "LOG.RESTORE_ACCEPTED",

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.http import QueryDict
 
-from accounts.models import Tenant
+from accounts.models import Ability, Tenant
 from accounts.models.api_key import Scope
 from accounts.principals import Principal
 from accounts.problems import Problem
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no tenant {options['tenant']!r}.")
         query = QueryDict(options["query"], mutable=True)
         query["limit"] = str(options["limit"])
-        principal = Principal(tenant.id, tenant.slug, "command:evidence", frozenset({Scope.READ}))
+        principal = Principal(tenant.id, tenant.slug, "command:evidence", frozenset({Scope.READ}), frozenset(Ability.values))
         try:
             lines = write_evidence(evidence_question_of(query, principal))
             if options["output"] == "-":

@@ -13,6 +13,7 @@ from accounts.principals import Principal
 from logs.catalogue import TenantCatalogue
 from logs.ingest.check import CheckedEntry, Checker, Reception, Wrong, changed_fields
 from logs.models import CatalogueMode
+from logs.privacy import Protection
 from logs.storage.columns import ENTRY_COLUMNS, array_literal
 
 NOW = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
@@ -23,7 +24,7 @@ LIMIT_BYTES = 256 * 1024
 def check(raw: bytes, *, own_user_id: str | None = None, key: str | None = None) -> CheckedEntry:
     principal = Principal(uuid.UUID(int=1), "main", "key:testing", frozenset(), own_user_id=own_user_id)
     catalogue = TenantCatalogue(bytes(32), CatalogueMode.OFF)
-    return Checker(Reception(principal, NOW, catalogue)).check(raw, "/7", idempotency_key=key)
+    return Checker(Reception(principal, NOW, catalogue, Protection())).check(raw, "/7", idempotency_key=key)
 
 
 def with_fields(**fields: Any) -> bytes:

@@ -21,7 +21,7 @@ MOMENT = some.datetimes().map(lambda moment: moment.isoformat(timespec="microsec
 ROW = some.tuples(
     some.uuids().map(str), MOMENT, MOMENT, TEXT, TEXT, TEXT, MAYBE, some.sampled_from(["INFO", "CRITICAL"]), some.sampled_from(["unknown", "success"]),
     TEXT, MAYBE, MAYBE, some.none() | some.ip_addresses().map(str), MAYBE, MAYBE, MAYBE, some.sampled_from(["true", "false"]),
-    some.none() | some.lists(TEXT, max_size=3), MAYBE, MAYBE, MAYBE, some.none() | some.integers(0, 2**63 - 1),
+    some.none() | some.lists(TEXT, max_size=3), some.none() | some.lists(TEXT, max_size=3), MAYBE, MAYBE, MAYBE, some.none() | some.integers(0, 2**63 - 1),
 )  # fmt: skip
 
 
