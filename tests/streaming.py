@@ -72,11 +72,11 @@ async def client(url: str, token: str | None, **options: Any) -> AsyncIterator[C
         yield Client(connection)
 
 
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
+def run(scenario: Callable[[], Awaitable[None]], seconds: float = 120) -> None:
     """Run a scenario to its end."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(seconds):
             await scenario()
 
     asyncio.run(bounded())

@@ -83,7 +83,8 @@ def test_a_listener_that_comes_back_goes_on_after_its_last_event(web: Web, tenan
 
 @pytest.mark.parametrize(
     ("parameters", "status", "code"),
-    [({"q": "nosuch:x"}, 422, "invalid_query"), ({"after": "x"}, 422, "invalid_query"), ({"after": "99"}, 422, "invalid_query"), ({"last": "-1"}, 422, "invalid_query"),
+    [({"q": "nosuch:x"}, 422, "invalid_query"), ({"after": "x"}, 422, "invalid_query"), ({"after": "99"}, 422, "invalid_query"),
+     ({"last": "-1"}, 422, "invalid_query"),
      ({"user_ID": "x"}, 422, "invalid_query"), ({"q": "nosuch:x", "after": "9" * 30}, 422, "invalid_query")],
 )  # fmt: skip
 def test_a_wrong_question_is_answered_by_a_problem(web: Web, tenant: Tenant, parameters: dict[str, str], status: int, code: str) -> None:
