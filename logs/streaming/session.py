@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -35,7 +36,6 @@ from logs.streaming.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 RECHECK_SECONDS = 2.0
-HEARTBEAT_SECONDS = 15.0
 # Positions looked at in one read of what a client missed, and entries of one message.
 REPLAYED_AT_ONCE = 5_000
 SENT_AT_ONCE = 200
@@ -85,6 +85,7 @@ class Session:
         self._feed: Feed | None = None
         self._is_paused = False
         self._changed = asyncio.Event()
+        self._beat()
 
     async def open(self) -> Principal:
         """Find out who it is. Raises Ended."""
@@ -197,15 +198,23 @@ class Session:
             gap = subscription.gap
             await self._outlet.say("gap", messages.gap(gap.first_position, gap.after), gap.after)
             raise Ended(Close.TOO_SLOW)
-        elif not await subscription.wait(HEARTBEAT_SECONDS) and self._feed is not None:
+        elif (remaining := self._heartbeat_at - time.monotonic()) > 0:
+            # What comes and does not match is no sign of life for the client.
+            await subscription.wait(remaining)
+        elif self._feed is not None:
+            self._beat()
             await self._outlet.say("heartbeat", messages.heartbeat(subscription.after, self._feed.tree_size, await _lag_seconds()), subscription.after)
 
     async def _send(self, found: Sequence[Streamed]) -> None:
         try:
             async with asyncio.timeout(settings.AUDITLOG_STREAM_STALL_SECONDS):
                 await self._outlet.entries(found)
+                self._beat()
         except TimeoutError:
             raise Ended(Close.TOO_SLOW) from None
+
+    def _beat(self) -> None:
+        self._heartbeat_at = time.monotonic() + settings.AUDITLOG_STREAM_HEARTBEAT_SECONDS
 
     # -- rights --------------------------------------------------------------------------------------------------
 
