@@ -17,7 +17,7 @@ from accounts.models import EndpointClass
 from accounts.permissions import AdminWrites, principal_of
 from accounts.problems import Fault, Invalid, NotFound
 from accounts.schema import NOT_FOUND, problem_response
-from logs.catalogue import compile_schema
+from logs.catalogue import check_schema
 from logs.models import ActionDefinition, ActionSchema, CatalogueMode, LogSettings, Severity
 
 INVALID = problem_response(
@@ -56,7 +56,7 @@ class SchemaField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         try:
-            compile_schema(data)
+            check_schema(data)
         except ValueError as error:
             raise serializers.ValidationError(str(error), code="bad_schema") from error
         return data

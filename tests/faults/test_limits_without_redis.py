@@ -67,7 +67,9 @@ def redis_hanging(rig: Rig) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("away", [redis_stopped, redis_hanging])
-def test_without_redis_posting_and_reading_go_on_and_nobody_signs_in(rig: Rig, web: Web, client: httpx.Client, away: Callable[[Rig], AbstractContextManager[None]]) -> None:
+def test_without_redis_posting_and_reading_go_on_and_nobody_signs_in(
+    rig: Rig, web: Web, client: httpx.Client, away: Callable[[Rig], AbstractContextManager[None]]
+) -> None:
     assert client.post("/api/v1/logs", json=entries(1)[0]).status_code == 201
     assert sign_in(client).status_code == 401
     told = web.output.count(TOLD)

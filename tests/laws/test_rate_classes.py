@@ -20,7 +20,9 @@ def views(patterns: Any) -> Iterator[type[APIView]]:
     for pattern in patterns:
         if not isinstance(pattern, URLPattern):
             yield from views(pattern.url_patterns)
-        elif issubclass(view := getattr(pattern.callback, "view_class", type), APIView):
+            continue
+        view: Any = getattr(pattern.callback, "view_class", None)
+        if view is not None and issubclass(view, APIView):
             yield view
 
 
@@ -29,7 +31,7 @@ def test_every_view_is_limited_and_has_a_class_for_each_method() -> None:
     assert len(found) > 25
     for view in found:
         assert issubclass(view, LimitedView), view
-        rate_class = view.rate_class
+        rate_class: Any = view.rate_class
         methods = {name.upper() for name in ("get", "post", "put", "patch", "delete") if hasattr(view, name)}
         assert isinstance(rate_class, EndpointClass) or (isinstance(rate_class, Mapping) and methods <= set(rate_class)), view
 
