@@ -79,7 +79,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
 # Pages of drf-spectacular's.
 GENERATED = {"api/v1/schema", "api/v1/docs", "api/v1/redoc"}
 # Not of the API: Django's admin looks after itself (tests/integration/accounts), the home page leads to the documentation.
-ELSEWHERE = {"", "admin/"}
+ELSEWHERE = {"", "admin/", "admin/login/"}
 
 
 def routes(patterns: Any, before: str = "") -> Iterator[tuple[str, Any]]:
