@@ -28,8 +28,8 @@ from logs.integrity.storage import Head, StoredNodes, read_places
 from logs.integrity.tree import inclusion_paths
 from logs.search.filters import filters_of
 from logs.search.finding import Search
-from logs.search.pages import what_they_may_see
 from logs.search.parameters import number_in
+from logs.search.sight import asked_by
 from logs.search.tree import All
 from logs.storage.columns import ENTRY_COLUMNS, INDEX, as_text
 from logs.storage.reading import tenant_transaction
@@ -60,7 +60,7 @@ def evidence_question_of(query: QueryDict, principal: Principal) -> EvidenceQues
     words = query.copy()
     for name in ("limit", "format"):
         words.pop(name, None)
-    return EvidenceQuestion(principal, All((*asked.nodes, *what_they_may_see(principal))), words.urlencode(), limit or DEFAULT_LIMIT)
+    return EvidenceQuestion(principal, asked_by(principal, asked), words.urlencode(), limit or DEFAULT_LIMIT)
 
 
 def write_evidence(question: EvidenceQuestion) -> Iterator[bytes]:
