@@ -94,6 +94,14 @@ def of_now(tenant_id: uuid.UUID, source: str, user_pk: int | None) -> Principal 
     return of_key(key) if key is not None and _is_live(key) else None
 
 
+def may_go_on(principal: Principal) -> bool:
+    """May an export that `principal` began go on: do they still see the same, and may they still export, and decrypt as then?"""
+    now = of_now(principal.tenant_id, principal.source, principal.user_pk)
+    if now is None or not (now.may_read and now.may_export):
+        return False
+    return now.restriction == principal.restriction and (now.may_decrypt or not principal.may_decrypt)
+
+
 def _minter_of(token: ViewerToken) -> Principal | None:
     member, key = token.minted_by_member, token.minted_by_key
     if member is not None:

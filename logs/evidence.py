@@ -1,12 +1,14 @@
 """Evidence bundles: the entries that a question finds, each with its proof (format: `auditlog_verify.bundle`).
 
-Promises: one checkpoint proves them all; a page of entries at a time is held in memory; what is made checks with the public key alone.
+Promises: one checkpoint proves them all; a page of entries at a time is held in memory; what is made checks with the public key alone;
+it ends within seconds of its asker losing the right to it.
 """
 
 from __future__ import annotations
 
 import datetime
 import itertools
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,8 +19,9 @@ from django.conf import settings
 from django.http import QueryDict
 from psycopg import sql
 
+from accounts import standing
 from accounts.principals import Principal
-from accounts.problems import Fault
+from accounts.problems import Fault, NotAllowed
 from auditlog_verify.bundle import FORMAT, Footer, Header, Member
 from logs.errors import InvalidQuery
 from logs.integrity import keys
@@ -37,6 +40,7 @@ from logs.storage.reading import tenant_transaction
 PAGE_ENTRIES = 500
 DEFAULT_LIMIT = 10_000
 MAX_LIMIT = 1_000_000
+LOOK_SECONDS = 2.0
 _COLUMNS = [*(sql.SQL(as_text(name)) for name in ENTRY_COLUMNS), sql.SQL("batch_id"), sql.SQL("batch_index")]
 _encode = msgspec.json.Encoder().encode
 
@@ -109,7 +113,12 @@ def _pages(question: EvidenceQuestion, head: Head) -> Iterator[_Page]:
     written = 0
     after: uuid.UUID | None = None
     has_more = True
+    look_at = time.monotonic() + LOOK_SECONDS
     while has_more and written < question.limit:
+        if time.monotonic() > look_at:
+            if not standing.may_go_on(question.principal):
+                raise NotAllowed("Whoever asked for the bundle may no longer export what it would hold.")
+            look_at = time.monotonic() + LOOK_SECONDS
         wanted = min(PAGE_ENTRIES, question.limit - written)
         with tenant_transaction(tenant_id, settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS) as cursor:
             rows = Search(cursor, tenant_id, question.tree, _COLUMNS, now).rows(wanted + 1, after=after)

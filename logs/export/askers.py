@@ -1,4 +1,4 @@
-"""Whose rights a job or a stream has: those that its asker has at this moment, not those of when they asked."""
+"""Whose rights a job has: those that its asker has at this moment, not those of when they asked."""
 
 from __future__ import annotations
 
@@ -13,14 +13,5 @@ def asker_of(job: ExportJob) -> Principal | None:
     That is so too if they see more or less than when they asked: the file would not be what it says.
     """
     principal = standing.of_now(job.tenant_id, job.asked_by, job.asked_by_user_id)
-    return principal if principal is not None and may_export(principal) and principal.restriction.digest == job.restriction else None
-
-
-def still_may(principal: Principal) -> bool:
-    """Does the principal that began to export still see the same, and may it still export and decrypt as then?"""
-    now = standing.of_now(principal.tenant_id, principal.source, principal.user_pk)
-    return now is not None and may_export(now) and now.restriction == principal.restriction and (now.may_decrypt or not principal.may_decrypt)
-
-
-def may_export(principal: Principal) -> bool:
-    return principal.may_read and principal.may_export
+    is_allowed = principal is not None and principal.may_read and principal.may_export
+    return principal if principal is not None and is_allowed and principal.restriction.digest == job.restriction else None

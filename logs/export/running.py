@@ -24,12 +24,13 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from accounts import standing
 from accounts.principals import Principal
 from accounts.problems import Problem
 from logs.catalogue import catalogue_of
 from logs.errors import ExportRightsLost
 from logs.export import files, jobs
-from logs.export.askers import asker_of, still_may
+from logs.export.askers import asker_of
 from logs.export.asking import ExportQuestion, asked_again
 from logs.export.compression import SUFFIXES, compressor
 from logs.export.encoding import Encoding
@@ -178,7 +179,7 @@ class Heart:
 
     def _look(self) -> Exception | None:
         """One beat: why the attempt has to end, if it has to."""
-        if not still_may(self._principal):
+        if not standing.may_go_on(self._principal):
             return ExportRightsLost()
         progress = {"entries_written": self._encoding.entries, "bytes_written": self._tally.bytes}
         return None if jobs.still_has(self._job, **progress) else LeaseLost()
