@@ -90,6 +90,8 @@ def of_now(tenant_id: uuid.UUID, source: str, user_pk: int | None) -> Principal 
         tokens = ViewerToken.objects.select_related(*VIEWER_RELATED)
         token = tokens.filter(tenant_id=tenant_id, prefix=source.removeprefix(VIEWER_SOURCE)).first()
         return of_viewer(token) if token is not None and _is_live(token) else None
+    if not source.startswith(KEY_SOURCE):
+        return None
     key = ApiKey.objects.select_related(*KEY_RELATED).filter(tenant_id=tenant_id, prefix=source.removeprefix(KEY_SOURCE)).first()
     return of_key(key) if key is not None and _is_live(key) else None
 

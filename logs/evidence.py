@@ -10,7 +10,7 @@ import datetime
 import itertools
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,6 @@ from django.conf import settings
 from django.http import QueryDict
 from psycopg import sql
 
-from accounts import standing
 from accounts.principals import Principal
 from accounts.problems import Fault, NotAllowed
 from auditlog_verify.bundle import FORMAT, Footer, Header, Member
@@ -67,8 +66,11 @@ def evidence_question_of(query: QueryDict, principal: Principal) -> EvidenceQues
     return EvidenceQuestion(principal, asked_by(principal, asked), words.urlencode(), limit or DEFAULT_LIMIT)
 
 
-def write_evidence(question: EvidenceQuestion) -> Iterator[bytes]:
-    """The bundle, line by line, newest entries first. Raises NotFound, before the first line, while nothing is sequenced."""
+def write_evidence(question: EvidenceQuestion, may_go_on: Callable[[], bool]) -> Iterator[bytes]:
+    """The bundle, line by line, newest entries first. Raises NotFound, before the first line, while nothing is sequenced.
+
+    `may_go_on` is asked every LOOK_SECONDS: may the asker have the rest? If not, NotAllowed is raised.
+    """
     tenant_id = question.principal.tenant_id
     with tenant_transaction(tenant_id) as cursor:
         head = head_of(cursor)
@@ -81,7 +83,7 @@ def write_evidence(question: EvidenceQuestion) -> Iterator[bytes]:
         keys=[key.encoded for key in keys.verifier_keys(head.origin)],
         checkpoint=head.checkpoint,
     )
-    pages = _pages(question, head)
+    pages = _pages(question, head, may_go_on)
     # Before the first byte: a question that takes too long is refused like any other.
     return _lines(header, itertools.chain([next(pages)], pages))
 
@@ -107,7 +109,7 @@ def _lines(header: Header, pages: Iterable[_Page]) -> Iterator[bytes]:
     yield _encode(Footer(written, waiting, has_more)) + b"\n"
 
 
-def _pages(question: EvidenceQuestion, head: Head) -> Iterator[_Page]:
+def _pages(question: EvidenceQuestion, head: Head, may_go_on: Callable[[], bool]) -> Iterator[_Page]:
     """At least one page. Raises TooExpensive."""
     tenant_id, now = question.principal.tenant_id, datetime.datetime.now(datetime.UTC)
     written = 0
@@ -116,7 +118,7 @@ def _pages(question: EvidenceQuestion, head: Head) -> Iterator[_Page]:
     look_at = time.monotonic() + LOOK_SECONDS
     while has_more and written < question.limit:
         if time.monotonic() > look_at:
-            if not standing.may_go_on(question.principal):
+            if not may_go_on():
                 raise NotAllowed("Whoever asked for the bundle may no longer export what it would hold.")
             look_at = time.monotonic() + LOOK_SECONDS
         wanted = min(PAGE_ENTRIES, question.limit - written)

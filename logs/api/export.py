@@ -19,6 +19,7 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
+from accounts import standing
 from accounts.permissions import MayExport, principal_of
 from accounts.principals import Principal
 from accounts.problems import Fault, Invalid, NotFound, escape_pointer
@@ -49,7 +50,7 @@ class ExportView(LeanView):
     def get(self, request: Request) -> HttpResponseBase:
         query, principal = request._request.GET, principal_of(request)
         if one_of("format", query.get("format"), (*FORMAT_NAMES, EVIDENCE)) == EVIDENCE:
-            lines = write_evidence(evidence_question_of(query, principal))
+            lines = write_evidence(evidence_question_of(query, principal), lambda: standing.may_go_on(principal))
             return _attachment(_giving_back(lines), "application/x-ndjson", f"evidence-{_stamp(principal)}.ndjson")
         question = export_question_of(query, principal)
         coding = _coding(request._request, question)
