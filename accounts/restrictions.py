@@ -46,7 +46,7 @@ class Restriction:
     @property
     def leaves_all(self) -> bool:
         """Is the whole log seen, for as long as anything is?"""
-        return not self.has_ended and all(replace(limits, valid_until=None) == _NO_LIMITS for limits in self.parts)
+        return not self.has_ended and not self._lasting
 
     def joined_with(self, other: Restriction) -> Restriction:
         """What both leave."""
@@ -58,8 +58,14 @@ class Restriction:
 
     @property
     def digest(self) -> str:
-        """Tells this restriction from others: hexadecimal, empty for the whole log."""
-        return "" if self.leaves_all else hashlib.sha256(repr(self).encode("utf-8", "surrogatepass")).hexdigest()
+        """Tells what is seen from what is seen under others, for however long: hexadecimal, empty for the whole log."""
+        return "" if self.leaves_all else hashlib.sha256(repr((self._lasting, self.has_ended)).encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def _lasting(self) -> tuple[Limits, ...]:
+        """The parts that leave something out, without their ends: what is prolonged shows the same."""
+        parts = (replace(limits, valid_until=None) for limits in self.parts)
+        return tuple(dict.fromkeys(limits for limits in parts if limits != _NO_LIMITS))
 
 
 _NO_LIMITS = Limits()

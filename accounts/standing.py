@@ -101,7 +101,7 @@ def may_go_on(principal: Principal) -> bool:
     now = of_now(principal.tenant_id, principal.source, principal.user_pk)
     if now is None or not (now.may_read and now.may_export):
         return False
-    return now.restriction == principal.restriction and (now.may_decrypt or not principal.may_decrypt)
+    return now.restriction.digest == principal.restriction.digest and (now.may_decrypt or not principal.may_decrypt)
 
 
 def _minter_of(token: ViewerToken) -> Principal | None:

@@ -55,7 +55,7 @@ class Page:
 
 def identity_of(principal: Principal, query: QueryDict) -> bytes:
     """Tells this principal's question from others; the page within its answer does not count."""
-    return f"{principal.tenant_id} {principal.restriction!r} ".encode("utf-8", "surrogatepass") + words_of_question(query)
+    return f"{principal.tenant_id} {principal.restriction.digest} ".encode("utf-8", "surrogatepass") + words_of_question(query)
 
 
 def question_of(query: QueryDict, principal: Principal) -> Question:
