@@ -45,59 +45,65 @@ class Leases:
         self._clock = clock
         self._now_ms = now_ms
         self._lock = threading.Lock()
-        self._leases: dict[tuple[str, str, str], _Lease] = {}
+        self._leases: dict[Bucket, _Lease] = {}
 
     def take(self, buckets: Sequence[Bucket], cost: int) -> list[Standing]:
         """`cost` of each bucket, or of none: how they stand now, in their order. Raises what the counter raises."""
         now = self._clock()
         with self._lock:
-            leases = [self._lease_of(bucket, now) for bucket in buckets]
+            leases = [self._leases.get(bucket) or self._new_lease(bucket, now) for bucket in buckets]
+            for lease in leases:
+                if lease.tokens < cost or now >= lease.ends_at:
+                    break
+            else:
+                for lease in leases:
+                    lease.tokens -= cost
+                return [_standing(lease, now) for lease in leases]
+        return self._ask(list(zip(buckets, leases, strict=True)), cost, now)
+
+    def _ask(self, asked: list[tuple[Bucket, _Lease]], cost: int, now: float) -> list[Standing]:
+        """`take` where the lots do not suffice: one round trip, unless a refusal is known already."""
+        leases = [lease for _, lease in asked]
+        charges: list[tuple[_Lease, Charge]] = []
+        reserved: list[_Lease] = []
+        with self._lock:
             if any(_is_refused(lease, cost, now) for lease in leases):
                 return [_standing(lease, now, is_refused=_is_refused(lease, cost, now)) for lease in leases]
-            charges: list[tuple[_Lease, Charge]] = []
-            reserved: list[_Lease] = []
-            for bucket, lease in zip(buckets, leases, strict=True):
+            for bucket, lease in asked:
                 if lease.tokens >= cost and now < lease.ends_at:
                     lease.tokens -= cost
                     reserved.append(lease)
                 else:
                     charges.append((lease, _charge(bucket, lease, cost)))
-            if not charges:
-                return [_standing(lease, now) for lease in leases]
+        refusing: list[_Lease] = []
         try:
-            replies = self._counter.charge([charge for _, charge in charges], now_ms=self._now_ms())
+            replies = self._counter.charge([charge for _, charge in charges], now_ms=self._now_ms()) if charges else []
         except BaseException:
-            with self._lock:
-                for lease in reserved:
-                    lease.tokens += cost
+            self._put_back(reserved, cost)
             raise
         with self._lock:
             now = self._clock()
-            refusing = []
             for (lease, _), reply in zip(charges, replies, strict=True):
                 _learn(lease, reply, cost, now)
-                if reply.granted:
-                    reserved.append(lease)
-                else:
-                    refusing.append(lease)
-            if refusing:
-                for lease in reserved:
-                    lease.tokens += cost
-            return [_standing(lease, now, is_refused=any(lease is one for one in refusing)) for lease in leases]
+                (reserved if reply.granted else refusing).append(lease)
+        if refusing:
+            self._put_back(reserved, cost)
+        return [_standing(lease, now, is_refused=any(lease is one for one in refusing)) for lease in leases]
+
+    def _put_back(self, reserved: Sequence[_Lease], cost: int) -> None:
+        with self._lock:
+            for lease in reserved:
+                lease.tokens += cost
 
     def forget(self) -> None:
         """Ask Redis anew for everything. What was leased stays charged until its window is over."""
         with self._lock:
             self._leases.clear()
 
-    def _lease_of(self, bucket: Bucket, now: float) -> _Lease:
-        policy = bucket.policy
-        key = (policy.endpoint_class, policy.subject_kind, bucket.subject)
-        lease = self._leases.get(key)
-        if lease is None or lease.policy != policy:
-            if len(self._leases) >= MAX_LEASES:
-                self._make_room(now)
-            lease = self._leases[key] = _Lease(policy)
+    def _new_lease(self, bucket: Bucket, now: float) -> _Lease:
+        if len(self._leases) >= MAX_LEASES:
+            self._make_room(now)
+        lease = self._leases[bucket] = _Lease(bucket.policy)
         return lease
 
     def _make_room(self, now: float) -> None:
