@@ -170,6 +170,11 @@ AUDITLOG_EXPORT_JOBS_RUNNING = env.integer(
 )
 AUDITLOG_EXPORT_READ_SECONDS = env.seconds("AUDITLOG_EXPORT_READ_SECONDS", 600, "Longest that an export job waits for the next page of entries.")
 
+# -- stream --------------------------------------------------------------------------------------------------------
+AUDITLOG_STREAM_CONNECTIONS = env.integer("AUDITLOG_STREAM_CONNECTIONS", 50, "Streams that one principal may have open in one web process.", least=1)
+AUDITLOG_STREAM_HEARTBEAT_SECONDS = env.seconds("AUDITLOG_STREAM_HEARTBEAT_SECONDS", 15, "A stream that has nothing to send says so after so long.")
+AUDITLOG_STREAM_STALL_SECONDS = env.seconds("AUDITLOG_STREAM_STALL_SECONDS", 15, "A stream whose client takes nothing for so long is cut off.")
+
 AUDITLOG_METRICS_TOKEN = env.text("AUDITLOG_METRICS_TOKEN", "", "Bearer token by which Prometheus reads /metrics. Empty: there is no /metrics.")
 
 # -- accounts ------------------------------------------------------------------------------------------------------
