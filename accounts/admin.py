@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.api_keys import create_api_key, revoke_api_key
-from accounts.models import AccessGrant, ApiKey, Membership, Tenant, User, ViewerToken
+from accounts.models import AccessGrant, ApiKey, Membership, RateLimit, Tenant, User, ViewerToken
 from accounts.viewer_tokens import revoke_viewer_token
 
 
@@ -151,3 +151,13 @@ class ViewerTokenAdmin(admin.ModelAdmin):
         for token in queryset:
             revoke_viewer_token(token)
         self.message_user(request, f"{queryset.count()} token(s) revoked. Every process refuses them within seconds.")
+
+
+@admin.register(RateLimit)
+class RateLimitAdmin(admin.ModelAdmin):
+    """Limits beside those built in (docs/rate-limits.md). Every process counts by them within seconds."""
+
+    list_display = ["endpoint_class", "subject_kind", "tenant", "api_key", "membership", "amount", "window_seconds", "is_active"]
+    list_filter = ["endpoint_class", "subject_kind", "is_active", "tenant"]
+    list_select_related = ["tenant", "api_key", "membership__user", "membership__tenant"]
+    autocomplete_fields = ["tenant", "api_key", "membership"]

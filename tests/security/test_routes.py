@@ -49,6 +49,8 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/exports/<str:id>/file", "GET"): ((N,) * len(KINDS), None),
     ("api/v1/logs/stats", "GET"): ((401, N, Y, Y, N, Y, Y, Y, N, Y, Y, Y), None),
     ("api/v1/logs/facets", "GET"): ((401, N, Y, Y, N, Y, Y, Y, N, Y, Y, Y), None),
+    # Not for who does not accept events.
+    ("api/v1/logs/stream", "GET"): ((401, N, 406, 406, N, 406, 406, 406, N, 406, 406, 406), None),
     ("api/v1/logs/<str:id>", "GET"): ((401, N, Y, Y, N, Y, Y, 404, N, Y, Y, 404), None),
     ("api/v1/logs/<str:id>/proof", "GET"): ((401, N, Y, Y, N, Y, Y, 404, N, Y, Y, 404), None),
     ("api/v1/integrity/checkpoint", "GET"): ((401, N, Y, Y, N, Y, Y, Y, N, Y, Y, 404), None),
@@ -104,7 +106,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
 # Pages of drf-spectacular's.
 GENERATED = {"api/v1/schema", "api/v1/docs", "api/v1/redoc"}
 # Not of the API: Django's admin looks after itself (tests/integration/accounts), the home page leads to the documentation.
-ELSEWHERE = {"", "admin/"}
+ELSEWHERE = {"", "admin/", "admin/login/"}
 
 
 def routes(patterns: Any, before: str = "") -> Iterator[tuple[str, Any]]:
