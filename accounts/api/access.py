@@ -23,7 +23,8 @@ from accounts.api.access_serializers import (
 from accounts.api.etags import CHANGED, IF_MATCH, if_match
 from accounts.api.paging import MAX_NUMBER, PARAMETERS, page_of
 from accounts.deeds import Deed, note
-from accounts.models import AccessGrant, Membership
+from accounts.limits import LimitedView, writing
+from accounts.models import AccessGrant, EndpointClass, Membership
 from accounts.permissions import IsAdmin, MayMint, principal_of
 from accounts.problems import NotFound
 from accounts.schema import NOT_FOUND, problem_response
