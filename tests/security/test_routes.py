@@ -90,6 +90,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/viewer-tokens", "GET"): ((401, N, N, N, Y, N, N, N, N, N, Y, Y), None),
     ("api/v1/viewer-tokens", "POST"): ((401, N, N, N, Y, N, N, N, N, N, Y, Y), {"query": "user:alice"}),
     ("api/v1/viewer-tokens/<int:pk>", "DELETE"): ((401, N, N, N, 404, N, N, N, N, N, 404, 404), None),
+    ("api/v1/auth/me", "GET"): ((401, 401, 401, 401, 401, Y, Y, Y, Y, 401, Y, Y), None),
     # Open to everybody: who may not sign in is told so by its own answer.
     ("api/v1/auth/token", "POST"): ((401,) * len(KINDS), {"username": "nobody", "password": "wrong"}),
     ("api/v1/auth/token/refresh", "POST"): ((401,) * len(KINDS), {"refresh": "x"}),
