@@ -1,0 +1,128 @@
+"""Names and values in texts: `password=x`, `"token": "y"`, `--secret z`, <pin>1234</pin>, parameters of addresses and forms.
+
+Only where they stand; which names tell of secrets is said by the key rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from logs.privacy.masking.expressions import compiled
+
+_LETTERS = r"A-Za-z\x{80}-\x{10ffff}"
+_NAME = rf"(?P<name>[{_LETTERS}%][{_LETTERS}0-9_.\-\[\]%]*(?: [{_LETTERS}][{_LETTERS}0-9_\-]*)?(?: [{_LETTERS}][{_LETTERS}0-9_\-]*)?)"
+_VALUE = (
+    r"(?:\"(?P<plain>(?:[^\"\\]|\\.)*)\"|\\+\"(?P<escaped>[^\"\\]*)\\+\"|'(?P<single>[^']*)'|[\"'](?P<open>[^\"'\s]+)"
+    r"|(?P<bare>(?:(?i:bearer|basic|digest|token|negotiate|apikey) +)?[^\s&;\"'<>\\]+))"
+)
+_PAIR = compiled(rf"(?s){_NAME}(?P<quote>[\])]?\\*[\"']?)\s*(?P<mark>=>|:=|==?|:)\s*{_VALUE}".encode())
+_FLAG = compiled(rf"(?s)--?(?P<name>[A-Za-z][A-Za-z0-9_\-]*)[ ]+{_VALUE}".encode())
+_SAID = compiled(
+    rb"(?i)(?P<name>pass ?word|passcode|passphrase|passwort|kennwort|pin|api key|secret|token) (?:is|was|set to|ist|=) ?(?P<bare>[^\s\"'<>,;]{4,})"
+)
+_ELEMENT = compiled(rb"<(?P<name>[A-Za-z][A-Za-z0-9_.:\-]*)(?: [^<>]*)?>(?P<bare>[^<>]+)</")
+_FORMS = ("plain", "escaped", "single", "open", "bare")
+_PAIR_GROUPS = {name.decode(): number for name, number in _PAIR.groupindex.items()}
+_FLAG_GROUPS = {name.decode(): number for name, number in _FLAG.groupindex.items()}
+
+# What follows a colon in a sentence about a secret, and is none.
+_WORDS = frozenset(
+    b"a an and are at be been but by can cannot changed check contact denied did do does empty enter error expired expires failed false field fields for from has "
+    b"have hidden if in incorrect invalid is it its length long longer max maximum min minimum missing must my n/a new nil no none not null off ok old on only or "
+    b"our passed please policy provided read required reset see set short should sorry success text that the they this to too true try unchanged undefined "
+    b"unknown updated use valid verified verify was we weak were will with wrong yes you your string number boolean str int bool bytes varchar optional".split()
+)
+_TRAILING = b".,)]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A name, and the span of its value in the text. `is_header`: as HTTP writes it, so that the value may have spaces."""
+
+    name: str
+    begin: int
+    end: int
+    is_header: bool = False
+
+
+def find_pairs(content: bytes) -> Iterator[Pair]:
+    """Pairs in UTF-8 text. They may overlap."""
+    for match in _PAIR.finditer(content) if b"=" in content or b":" in content else ():
+        group, begin, end = _value_of(match, _PAIR_GROUPS)
+        mark_begin, mark_end = match.span(_PAIR_GROUPS["mark"])
+        is_colon = content[mark_begin:mark_end] == b":"
+        # arn:aws:secretsmanager:...:secret:name is an address.
+        if is_colon and begin == mark_end and content[match.start() - 1 : match.start()] == b":":
+            continue
+        if group == "bare":
+            end = _end_of_bare(content, begin, end)
+            if _is_word(content[begin:end]):
+                continue
+        if end > begin:
+            yield Pair(match.group(_PAIR_GROUPS["name"]).decode(), begin, end, is_header=is_colon and group == "bare")
+    for match in _FLAG.finditer(content) if b"-" in content else ():
+        _, begin, end = _value_of(match, _FLAG_GROUPS)
+        if end > begin and content[begin : begin + 1] != b"-":
+            yield Pair(match.group(1).decode(), begin, end)
+    for match in _SAID.finditer(content) if b" " in content else ():
+        value = match.group(2).rstrip(_TRAILING)
+        if any(byte in b"0123456789" for byte in value) and not value.isdigit():
+            yield Pair(match.group(1).decode(), match.start(2), match.start(2) + len(value))
+    for match in _ELEMENT.finditer(content) if b"<" in content else ():
+        yield Pair(match.group(1).decode(), *match.span(2))
+
+
+def _value_of(match: Any, groups: dict[str, int]) -> tuple[str, int, int]:
+    """Which form the value has, and its span."""
+    for name in _FORMS:
+        begin, end = match.span(groups[name])
+        if begin >= 0:
+            return name, begin, end
+    raise LookupError("a pair without a value")
+
+
+def header_end(content: bytes, begin: int) -> int:
+    """Where the value of a header ends that begins at `begin`: at the end of the line, or at the quote around it."""
+    ends = [index for index in (content.find(mark, begin) for mark in (b"\n", b"\r", b'"', b"'", b"\\")) if index >= 0]
+    return min(ends, default=len(content))
+
+
+def _is_word(value: bytes) -> bool:
+    return value.lower().strip(b"!?.,:") in _WORDS or not any(byte >= 0x80 or chr(byte).isalnum() for byte in value)
+
+
+def _end_of_bare(content: bytes, begin: int, end: int) -> int:
+    """Without the punctuation of the sentence, and without what is another pair: `a=1,b=2`."""
+    value = content[begin:end]
+    comma = _NEXT_PAIR.search(value)
+    if comma is not None:
+        value = value[: comma.start()]
+    return begin + len(value.rstrip(_TRAILING)) if value.rstrip(_TRAILING) else end
+
+
+_NEXT_PAIR = compiled(rb",[A-Za-z_][A-Za-z0-9_\-.]*[=:]")
+
+# -- parameters of addresses and forms -----------------------------------------------------------------------------
+
+_PARAMETER = compiled(rb"(?:[?&#]|^)(?P<name>[^\s=&?#\"'<>/:\\]+)=(?P<value>[^\s&#\"'<>\\]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter, percent-encoded as it stands in the text."""
+
+    name: bytes
+    value: bytes
+    begin: int
+    end: int
+
+
+def find_parameters(content: bytes) -> Iterator[Parameter]:
+    """Parameters of addresses (`?a=1&b=2`) and of form-encoded texts (`a=1&b=2`), ascending."""
+    is_form = b"&" in content and len(content.split(None, 1)) == 1
+    for match in _PARAMETER.finditer(content):
+        if match.start(1) == 0 and not is_form:
+            continue
+        yield Parameter(match.group(1), match.group(2), *match.span(2))
