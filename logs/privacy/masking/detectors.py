@@ -150,7 +150,7 @@ _SERVICE_KEYS = (
 _SERVICE_KEY = "|".join(_SERVICE_KEYS)
 _SLACK_HOOK = r"hooks\.slack\.com\\?/services\\?/(?P<secret>[A-Za-z0-9]+\\?/[A-Za-z0-9]+\\?/[A-Za-z0-9]+)"
 _SAS = r"(?:[?&;]|%26|%3[Ff])(?i:sig)=(?P<secret>[A-Za-z0-9%+/=_-]{20,})"
-_AWS_SECRET = r"(?i:secret[-_. ]*(?:access[-_. ]*)?key)[^A-Za-z0-9/+]{1,4}(?:is )?(?P<secret>[A-Za-z0-9/+]{40})"
+_AWS_KEY = r"(?i:secret[-_. ]*(?:access[-_. ]*)?key)[^A-Za-z0-9/+]{1,4}(?:is )?(?P<secret>[A-Za-z0-9/+]{40})"
 _AWS_KEY_ID = r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}"
 
 
@@ -176,7 +176,7 @@ def _both(*finds: Find) -> Find:
 
 
 _PEM = r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|$)"
-_PASSWORD_IN_URL = r"[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/:@\"'<>\\]*:(?P<secret>[^\s/@\"'<>]+)@"
+_USER_IN_URL = r"[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/:@\"'<>\\]*:(?P<secret>[^\s/@\"'<>]+)@"
 
 CARD_NUMBERS = Detector(_CARD_PATTERN, find_card_numbers)
 IBANS = Detector(_IBAN_PATTERN, find_ibans)
@@ -187,9 +187,8 @@ JWTS = Detector(
 )  # fmt: skip
 SERVICE_KEYS = Detector(
     _SERVICE_KEY + r"|hooks\.slack\.com|sig=|(?i:secret)[-_. ]*(?i:access|key)",
-    _both(_matches(_SERVICE_KEY, _stands_alone), _matches(_SLACK_HOOK), _matches(_SAS), _matches(_AWS_SECRET)),
+    _both(_matches(_SERVICE_KEY, _stands_alone), _matches(_SLACK_HOOK), _matches(_SAS), _matches(_AWS_KEY)),
 )
 AWS_KEY_IDS = Detector(_AWS_KEY_ID, _matches(_AWS_KEY_ID, _stands_alone_on_both_sides))
 PRIVATE_KEYS = Detector(r"PRIVATE KEY", _matches(_PEM))
-CONNECTION_STRINGS = Detector(r":[^\s/@\"'<>]+@", _matches(_PASSWORD_IN_URL))
-
+CONNECTION_STRINGS = Detector(r":[^\s/@\"'<>]+@", _matches(_USER_IN_URL))

@@ -23,9 +23,9 @@ LEAST_PARTIAL_CHARACTERS = 8
 HASH_DIGITS = 16
 SEALED_KEY = "$encrypted"
 
-_TOKEN = r"v1\.[0-9]+\.[A-Za-z0-9_-]+"
-_MARK = re.compile(rf"\[redacted\]|\[hash:[0-9a-f]{{{HASH_DIGITS}}}\]|\[encrypted:{_TOKEN}\]|\[encrypted\]|{BULLETS}[\s\S]{{{SHOWN_CHARACTERS}}}")
-_SEALED_TOKEN = re.compile(_TOKEN)
+_SEALED = r"v1\.[0-9]+\.[A-Za-z0-9_-]+"
+_MARK = re.compile(rf"\[redacted\]|\[hash:[0-9a-f]{{{HASH_DIGITS}}}\]|\[encrypted:{_SEALED}\]|\[encrypted\]|{BULLETS}[\s\S]{{{SHOWN_CHARACTERS}}}")
+_SEALED_TOKEN = re.compile(_SEALED)
 
 
 class Seal(Protocol):

@@ -35,7 +35,7 @@ class Masker:
     """Masks by one set of rules. `secret`: the key of hashes. Safe for threads."""
 
     def __init__(self, rules: RuleSet, secret: bytes) -> None:
-        self._rules = rules
+        self.rules = rules
         self._marks = Marks(secret)
         self._resource_types = {resource_type for rule in rules.own for resource_type in rule.resource_types}
         self._selections: dict[tuple[MaskedField, str | None], Selection] = {}
@@ -96,13 +96,9 @@ class Masker:
         named = resource_type if resource_type in self._resource_types else None
         found = self._selections.get((field, named))
         if found is None:
-            own = [
-                rule
-                for rule in self._rules.own
-                if (not rule.fields or field in rule.fields) and (not rule.resource_types or named in rule.resource_types)
-            ]
+            own = [rule for rule in self.rules.own if (not rule.fields or field in rule.fields) and (not rule.resource_types or named in rule.resource_types)]
             # Fields that the same rules count for share what is compiled.
-            found = next((other for other in self._selections.values() if other.own == own), None) or Selection(self._rules, own)
+            found = next((other for other in self._selections.values() if other.own == own), None) or Selection(self.rules, own)
             if len(self._selections) < MAX_SELECTIONS:
                 self._selections[field, named] = found
         return found

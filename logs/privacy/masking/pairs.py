@@ -5,35 +5,33 @@ Only where they stand; which names tell of secrets is said by the key rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from logs.privacy.masking.expressions import compiled
 
 _LETTERS = r"A-Za-z\x{80}-\x{10ffff}"
 _NAME = rf"(?P<name>[{_LETTERS}%][{_LETTERS}0-9_.\-\[\]%]*(?: [{_LETTERS}][{_LETTERS}0-9_\-]*)?(?: [{_LETTERS}][{_LETTERS}0-9_\-]*)?)"
+# Quoted, quoted within JSON within a text, quoted to a quote that was cut off; bare, with the scheme that headers have.
 _VALUE = (
-    r"(?:\"(?P<plain>(?:[^\"\\]|\\.)*)\"|\\+\"(?P<escaped>[^\"\\]*)\\+\"|'(?P<single>[^']*)'|[\"'](?P<open>[^\"'\s]+)"
-    r"|(?P<bare>(?:(?i:bearer|basic|digest|token|negotiate|apikey) +)?[^\s&;\"'<>\\]+))"
+    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|\\+\"[^\"\\]*|'[^']*'|[\"'][^\"'\s]+"
+    r"|(?:(?i:bearer|basic|digest|token|negotiate|apikey) +)?[^\s&;\"'<>\\]+)"
 )
-_PAIR = compiled(rf"(?s){_NAME}(?P<quote>[\])]?\\*[\"']?)\s*(?P<mark>=>|:=|==?|:)\s*{_VALUE}".encode())
-_FLAG = compiled(rf"(?s)--?(?P<name>[A-Za-z][A-Za-z0-9_\-]*)[ ]+{_VALUE}".encode())
+_PAIR = compiled(rf"(?s){_NAME}[\])]?\\*[\"']?\s*(?P<mark>=>|:=|==?|:)\s*{_VALUE}".encode())
+_FLAG = compiled(rf"(?s)--(?P<name>[A-Za-z][A-Za-z0-9_\-]*)[ ]+{_VALUE}".encode())
 _SAID = compiled(
     rb"(?i)(?P<name>pass ?word|passcode|passphrase|passwort|kennwort|pin|api key|secret|token) (?:is|was|set to|ist|=) ?(?P<bare>[^\s\"'<>,;]{4,})"
 )
 _ELEMENT = compiled(rb"<(?P<name>[A-Za-z][A-Za-z0-9_.:\-]*)(?: [^<>]*)?>(?P<bare>[^<>]+)</")
-_FORMS = ("plain", "escaped", "single", "open", "bare")
-_PAIR_GROUPS = {name.decode(): number for name, number in _PAIR.groupindex.items()}
-_FLAG_GROUPS = {name.decode(): number for name, number in _FLAG.groupindex.items()}
-
 # What follows a colon in a sentence about a secret, and is none.
 _WORDS = frozenset(
-    b"a an and are at be been but by can cannot changed check contact denied did do does empty enter error expired expires failed false field fields for from has "
-    b"have hidden if in incorrect invalid is it its length long longer max maximum min minimum missing must my n/a new nil no none not null off ok old on only or "
-    b"our passed please policy provided read required reset see set short should sorry success text that the they this to too true try unchanged undefined "
-    b"unknown updated use valid verified verify was we weak were will with wrong yes you your string number boolean str int bool bytes varchar optional".split()
-)
+    b"a an and are at be been but by can cannot changed check contact denied did do does empty enter error expired expires failed false field "
+    b"fields for from has have hidden if in incorrect invalid is it its length long longer max maximum min minimum missing must my n/a new nil no "
+    b"none not null off ok old on only or our passed please policy provided read required reset see set short should sorry success text that the "
+    b"they this to too true try unchanged undefined unknown updated use valid verified verify was we weak were will with wrong yes you your string "
+    b"number boolean str int bool bytes varchar optional "
+    .split()
+)  # fmt: skip
 _TRAILING = b".,)]}"
 
 
@@ -47,40 +45,47 @@ class Pair:
     is_header: bool = False
 
 
-def find_pairs(content: bytes) -> Iterator[Pair]:
-    """Pairs in UTF-8 text. They may overlap."""
+def find_pairs(content: bytes, is_meant: Callable[[str], bool]) -> Iterator[Pair]:
+    """Pairs in UTF-8 text whose names are meant. They may overlap."""
     for match in _PAIR.finditer(content) if b"=" in content or b":" in content else ():
-        group, begin, end = _value_of(match, _PAIR_GROUPS)
-        mark_begin, mark_end = match.span(_PAIR_GROUPS["mark"])
-        is_colon = content[mark_begin:mark_end] == b":"
-        # arn:aws:secretsmanager:...:secret:name is an address.
-        if is_colon and begin == mark_end and content[match.start() - 1 : match.start()] == b":":
+        name = match.group(1).decode()
+        if not is_meant(name):
             continue
-        if group == "bare":
+        begin, end, is_bare = _value_of(content, *match.span(3))
+        is_colon = content[match.end(2) - 1 : match.end(2)] == b":"
+        # arn:aws:secretsmanager:...:secret:name is an address.
+        if is_colon and begin == match.end(2) and content[match.start() - 1 : match.start()] == b":":
+            continue
+        if is_bare:
             end = _end_of_bare(content, begin, end)
             if _is_word(content[begin:end]):
                 continue
         if end > begin:
-            yield Pair(match.group(_PAIR_GROUPS["name"]).decode(), begin, end, is_header=is_colon and group == "bare")
-    for match in _FLAG.finditer(content) if b"-" in content else ():
-        _, begin, end = _value_of(match, _FLAG_GROUPS)
-        if end > begin and content[begin : begin + 1] != b"-":
-            yield Pair(match.group(1).decode(), begin, end)
+            yield Pair(name, begin, end, is_header=is_colon and is_bare)
+    for match in _FLAG.finditer(content) if b"--" in content else ():
+        name = match.group(1).decode()
+        begin, end, _ = _value_of(content, *match.span(2))
+        if is_meant(name) and end > begin and content[begin : begin + 1] != b"-":
+            yield Pair(name, begin, end)
     for match in _SAID.finditer(content) if b" " in content else ():
         value = match.group(2).rstrip(_TRAILING)
         if any(byte in b"0123456789" for byte in value) and not value.isdigit():
             yield Pair(match.group(1).decode(), match.start(2), match.start(2) + len(value))
     for match in _ELEMENT.finditer(content) if b"<" in content else ():
-        yield Pair(match.group(1).decode(), *match.span(2))
+        name = match.group(1).decode()
+        if is_meant(name):
+            yield Pair(name, *match.span(2))
 
 
-def _value_of(match: Any, groups: dict[str, int]) -> tuple[str, int, int]:
-    """Which form the value has, and its span."""
-    for name in _FORMS:
-        begin, end = match.span(groups[name])
-        if begin >= 0:
-            return name, begin, end
-    raise LookupError("a pair without a value")
+def _value_of(content: bytes, begin: int, end: int) -> tuple[int, int, bool]:
+    """The span of the value without its quotes, and whether it has none."""
+    value = content[begin:end]
+    quoted = value.lstrip(b"\\")
+    if quoted[:1] not in (b'"', b"'"):
+        return begin, end, True
+    inner = begin + len(value) - len(quoted) + 1
+    # What is quoted within JSON ends before the quote already.
+    return inner, end - 1 if len(quoted) == len(value) and len(quoted) > 1 and quoted[-1:] == quoted[:1] else end, False
 
 
 def header_end(content: bytes, begin: int) -> int:
@@ -96,7 +101,7 @@ def _is_word(value: bytes) -> bool:
 def _end_of_bare(content: bytes, begin: int, end: int) -> int:
     """Without the punctuation of the sentence, and without what is another pair: `a=1,b=2`."""
     value = content[begin:end]
-    comma = _NEXT_PAIR.search(value)
+    comma = _NEXT_PAIR.search(value) if b"," in value else None
     if comma is not None:
         value = value[: comma.start()]
     return begin + len(value.rstrip(_TRAILING)) if value.rstrip(_TRAILING) else end

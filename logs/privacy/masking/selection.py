@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.problems import escape_pointer
 from logs.models.masking import MaskingAction, MaskingKind
 from logs.privacy.masking.built_in import BUILT_IN
 from logs.privacy.masking.detectors import Find, Span
@@ -41,6 +42,15 @@ class KeyRule:
     has_secret: Callable[[Any], bool]
     is_harmless: Callable[[str], bool]
     is_header: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """`rule`: for values of the key; `is_plain`: the key itself is no secret; `escaped`: as JSON Pointers have it."""
+
+    rule: KeyRule | None
+    is_plain: bool
+    escaped: str
 
 
 class Selection:
@@ -88,7 +98,7 @@ class Selection:
         self.entry_hints = tuple(hints[own_hints:])
         self._hints = _set_of(tuple(hints)) if hints else None
         self._keys = _set_of(tuple(key_patterns)) if key_patterns else None
-        self._known_keys: dict[str, KeyRule | None] = {}
+        self._known_keys: dict[str, KeyFacts] = {}
 
     def hits(self, content: bytes) -> list[int] | None:
         """The numbers of those hints that the text has; None: it has none, so nothing in it is masked."""
@@ -96,15 +106,17 @@ class Selection:
 
     def key_rule(self, key: str) -> KeyRule | None:
         """The first rule for values of this key."""
-        try:
-            return self._known_keys[key]
-        except KeyError:
-            pass
-        found = self._find_key_rule(key)
-        if len(key) <= MAX_CACHED_KEY_CHARACTERS:
-            if len(self._known_keys) >= MAX_CACHED_KEYS:
-                self._known_keys.clear()
-            self._known_keys[key] = found
+        return self.key_facts(key).rule
+
+    def key_facts(self, key: str) -> KeyFacts:
+        """What there is to know of a key. The same few keys come again and again."""
+        found = self._known_keys.get(key)
+        if found is None:
+            found = KeyFacts(self._find_key_rule(key), self.hits(key.encode()) is None, escape_pointer(key))
+            if len(key) <= MAX_CACHED_KEY_CHARACTERS:
+                if len(self._known_keys) >= MAX_CACHED_KEYS:
+                    self._known_keys.clear()
+                self._known_keys[key] = found
         return found
 
     def _find_key_rule(self, key: str) -> KeyRule | None:

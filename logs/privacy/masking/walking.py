@@ -8,7 +8,8 @@ until nothing more is found, for what is left beside a secret may form another.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -16,7 +17,7 @@ from accounts.problems import escape_pointer
 from auditlog_verify.canonical import CanonicalError, decode_json, encode_json
 from logs.models.masking import MaskingAction
 from logs.privacy.masking.marks import REDACTED, Marks, Seal, is_mark, is_sealed, mark_spans
-from logs.privacy.masking.pairs import find_parameters, find_pairs, header_end
+from logs.privacy.masking.pairs import find_pairs, find_parameters, header_end
 from logs.privacy.masking.selection import KeyRule, Selection, Step
 
 # JSON in strings in JSON, parameters of addresses in parameters: what is nested deeper and may hold a secret is redacted as a whole.
@@ -25,9 +26,12 @@ MAX_STRING_DEPTH = 4
 MAX_LEVELS = 64
 MAX_ROUNDS = 4
 _CARD_RANGE = range(10**12, 10**19)
-_NAME_KEYS = ("name", "key", "field", "header", "parameter", "property", "attribute", "parameterKey", "Name", "Key")
-_VALUE_KEYS = ("value", "old", "new", "from", "to", "before", "after", "old_value", "new_value", "oldValue", "newValue", "parameterValue", "Value")
-_Replace = Callable[[bytes], bytes | None]
+_NAME_KEYS = frozenset({"name", "key", "field", "header", "parameter", "property", "attribute", "parameterKey", "Name", "Key"})
+_VALUE_KEYS = frozenset(
+    {"value", "old", "new", "from", "to", "before", "after", "old_value", "new_value", "oldValue", "newValue", "parameterValue", "Value"}
+)  # fmt: skip
+MAX_NAME_CHARACTERS = 200
+_DROPPED = object()
 
 
 class Walk:
@@ -87,28 +91,35 @@ class Walk:
     def _object(self, given: dict[str, Any], pointer: str) -> dict[str, Any]:
         if is_sealed(given):
             return given
-        found: dict[str, Any] = {}
-        is_changed = False
-        named = self._named_rule(given)
+        hits, key_facts = self._selection.hits, self._selection.key_facts
+        named = None if _NAME_KEYS.isdisjoint(given) else self._named_rule(given)
+        changes: dict[str, tuple[str, Any]] = {}
         for key, value in given.items():
-            rule = self._selection.key_rule(key)
-            if rule is None and named is not None and key in _VALUE_KEYS:
-                rule = named
-            new_key = self._key(key, found)
-            place = f"{pointer}/{escape_pointer(new_key)}"
-            if rule is not None and _may_hide(rule, value):
-                if rule.action is MaskingAction.DROP:
-                    self._pointers.append(place)
-                    is_changed = True
+            facts = key_facts(key)
+            rule = named if facts.rule is None and key in _VALUE_KEYS else facts.rule
+            if rule is None and facts.is_plain:
+                kind = type(value)
+                # Nearly every value goes one of these two ways.
+                if kind is str:
+                    if hits(value.encode()) is None:
+                        continue
+                elif kind is not dict and kind is not list and kind is not int:
                     continue
+            new_key = key if facts.is_plain else self._key(key, given, changes)
+            place = f"{pointer}/{facts.escaped if new_key is key else escape_pointer(new_key)}"
+            if rule is not None and _may_hide(rule, value):
                 new = self._hidden(rule.action, value, place)
             else:
                 new = self.value(value, place)
+            if new is value and new_key == key:
+                continue
             if new_key != key:
                 self._pointers.append(place)
-            is_changed = is_changed or new is not value or new_key != key
-            found[new_key] = new
-        return found if is_changed else given
+            changes[key] = new_key, new
+        if not changes:
+            return given
+        pairs = (changes.get(key, (key, value)) for key, value in given.items())
+        return {key: value for key, value in pairs if value is not _DROPPED}
 
     def _hidden(self, action: MaskingAction, value: Any, pointer: str) -> Any:
         """What takes the place of the value under a key of a rule."""
@@ -119,32 +130,23 @@ class Walk:
             self._pointers.append(pointer)
             return self._seal.seal_value(pointer, value)
         self._pointers.append(pointer)
-        return self._marks.of_value(action, value)
+        return _DROPPED if action is MaskingAction.DROP else self._marks.of_value(action, value)
 
-    def _key(self, key: str, found: dict[str, Any]) -> str:
+    def _key(self, key: str, given: dict[str, Any], changes: dict[str, tuple[str, Any]]) -> str:
         """The key itself may be a secret: a map from addresses to people."""
-        if self._selection.hits(key.encode()) is None:
-            return key
         was_to_seal = self._is_to_seal
         new = self._masked_text(key, is_sealed_as_redacted=True)
         self._is_to_seal = was_to_seal
         if new == key:
             return key
-        number = 2
-        candidate = new
-        while candidate in found:
-            candidate, number = f"{new} ({number})", number + 1
-        return candidate
+        taken = given.keys() | {other for other, _ in changes.values()}
+        numbered = (new if number == 1 else f"{new} ({number})" for number in itertools.count(1))
+        return next(candidate for candidate in numbered if candidate not in taken)
 
     def _named_rule(self, given: dict[str, Any]) -> KeyRule | None:
         """The rule for the values of an object such as {"name": "password", "value": "x"}."""
-        for key in _NAME_KEYS:
-            name = given.get(key)
-            if isinstance(name, str) and len(name) <= 200:
-                rule = self._selection.key_rule(name)
-                if rule is not None:
-                    return rule
-        return None
+        names = [value for key, value in given.items() if key in _NAME_KEYS and isinstance(value, str) and len(value) <= MAX_NAME_CHARACTERS]
+        return next((rule for name in names if (rule := self._selection.key_rule(name)) is not None), None)
 
     def _take_seal(self) -> bool:
         found, self._is_to_seal = self._is_to_seal, False
@@ -268,8 +270,8 @@ class Walk:
     def _pairs(self, content: bytes) -> bytes:
         """The text with the values of secret names masked."""
         spans: list[tuple[int, int, MaskingAction]] = []
-        for pair in find_pairs(content):
-            rule = self._selection.key_rule(pair.name) or self._selection.key_rule(unquote(pair.name))
+        for pair in find_pairs(content, lambda name: self._rule_in_text(name) is not None):
+            rule = self._rule_in_text(pair.name)
             if rule is None:
                 continue
             end = header_end(content, pair.begin) if rule.is_header and pair.is_header else pair.end
@@ -278,6 +280,9 @@ class Walk:
                 continue
             spans.append((pair.begin, end, rule.action))
         return self._replaced(content, spans)
+
+    def _rule_in_text(self, name: str) -> KeyRule | None:
+        return self._selection.key_rule(unquote(name) if "%" in name else name)
 
 
 def _may_hide(rule: KeyRule, value: Any) -> bool:
