@@ -16,7 +16,7 @@ _BETWEEN_WORDS = "[-_. ]*"
 _PATH = r"(?:.*[^A-Za-z0-9])?"
 # Behind it a number of one or two digits may follow (password2), and what brackets and quotes it.
 _END = r"[-_. ]*[0-9]{0,2}[^A-Za-z0-9\-_. ]*"
-_HINT_END = r"[-_. ]*[0-9]{0,2}(?:[^A-Za-z0-9\-_. ]|$)"
+_HINT_END = r"(?: |[-_. ]*[0-9]{0,2}(?:[^A-Za-z0-9\-_. ]|$))"
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -92,7 +92,6 @@ PASSWORDS = Names(
     ),
     words=("pwd", "pwd hash", "db pass", "user pass", "smtp pass", "ftp pass", "mail pass", "email pass", "admin pass", "root pass", "login pass",
            "redis pass", "mysql pass", "pg pass", "postgres pass", "proxy pass", "ldap pass", "mongo pass", "auth pass"),
-    wholes=("pass",),
     is_harmless=_is_setting,
 )  # fmt: skip
 SECRETS = Names(
@@ -103,6 +102,8 @@ SECRETS = Names(
         "seed phrase", "recovery phrase", "mnemonic phrase", "private key pem", "key material", "client assertion", "saml response",
     ),
     words=("secret", "creds"),
+    # Of tests, as a number.
+    wholes=("pass",),
     is_harmless=_is_setting,
     has_secret=is_text_like,
 )  # fmt: skip

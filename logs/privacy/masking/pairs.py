@@ -14,11 +14,12 @@ _LETTERS = r"A-Za-z\x{80}-\x{10ffff}"
 _NAME = rf"(?P<name>[{_LETTERS}%][{_LETTERS}0-9_.\-\[\]%]*(?: [{_LETTERS}][{_LETTERS}0-9_\-]*)?(?: [{_LETTERS}][{_LETTERS}0-9_\-]*)?)"
 # Quoted, quoted within JSON within a text, quoted to a quote that was cut off; bare, with the scheme that headers have.
 _VALUE = (
-    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|\\+\"[^\"\\]*|'[^']*'|[\"'][^\"'\s]+"
+    r"(?s)(?:\"(?:[^\"\\]|\\.)*\"|\\+\"[^\"\\]*|'[^']*'|[\"'][^\"'\s]+"
     r"|(?:(?i:bearer|basic|digest|token|negotiate|apikey) +)?[^\s&;\"'<>\\]+)"
 )
-_PAIR = compiled(rf"(?s){_NAME}[\])]?\\*[\"']?\s*(?P<mark>=>|:=|==?|:)\s*{_VALUE}".encode())
-_FLAG = compiled(rf"(?s)--(?P<name>[A-Za-z][A-Za-z0-9_\-]*)[ ]+{_VALUE}".encode())
+_VALUE_HERE = compiled(_VALUE)
+_NAMED = compiled(rf"{_NAME}[\])]?\\*[\"']?\s*(?P<mark>=>|:=|==?|:)\s*")
+_FLAG = compiled(r"--(?P<name>[A-Za-z][A-Za-z0-9_\-]*) +")
 _SAID = compiled(
     rb"(?i)(?P<name>pass ?word|passcode|passphrase|passwort|kennwort|pin|api key|secret|token) (?:is|was|set to|ist|=) ?(?P<bare>[^\s\"'<>,;]{4,})"
 )
@@ -47,11 +48,11 @@ class Pair:
 
 def find_pairs(content: bytes, is_meant: Callable[[str], bool]) -> Iterator[Pair]:
     """Pairs in UTF-8 text whose names are meant. They may overlap."""
-    for match in _PAIR.finditer(content) if b"=" in content or b":" in content else ():
-        name = match.group(1).decode()
-        if not is_meant(name):
+    for match in _names(_NAMED, content, is_meant) if b"=" in content or b":" in content else ():
+        found = _value_at(content, match.end())
+        if found is None:
             continue
-        begin, end, is_bare = _value_of(content, *match.span(3))
+        begin, end, is_bare = found
         is_colon = content[match.end(2) - 1 : match.end(2)] == b":"
         # arn:aws:secretsmanager:...:secret:name is an address.
         if is_colon and begin == match.end(2) and content[match.start() - 1 : match.start()] == b":":
@@ -61,12 +62,11 @@ def find_pairs(content: bytes, is_meant: Callable[[str], bool]) -> Iterator[Pair
             if _is_word(content[begin:end]):
                 continue
         if end > begin:
-            yield Pair(name, begin, end, is_header=is_colon and is_bare)
-    for match in _FLAG.finditer(content) if b"--" in content else ():
-        name = match.group(1).decode()
-        begin, end, _ = _value_of(content, *match.span(2))
-        if is_meant(name) and end > begin and content[begin : begin + 1] != b"-":
-            yield Pair(name, begin, end)
+            yield Pair(match.group(1).decode(), begin, end, is_header=is_colon and is_bare)
+    for match in _names(_FLAG, content, is_meant) if b"--" in content else ():
+        found = _value_at(content, match.end())
+        if found is not None and content[found[0] : found[0] + 1] != b"-":
+            yield Pair(match.group(1).decode(), found[0], found[1])
     for match in _SAID.finditer(content) if b" " in content else ():
         value = match.group(2).rstrip(_TRAILING)
         if any(byte in b"0123456789" for byte in value) and not value.isdigit():
@@ -77,15 +77,25 @@ def find_pairs(content: bytes, is_meant: Callable[[str], bool]) -> Iterator[Pair
             yield Pair(name, *match.span(2))
 
 
-def _value_of(content: bytes, begin: int, end: int) -> tuple[int, int, bool]:
-    """The span of the value without its quotes, and whether it has none."""
+def _names(expression: Any, content: bytes, is_meant: Callable[[str], bool]) -> Iterator[Any]:
+    """Matches of names that are meant. Of the others only the name is passed over: their value may hold a pair of its own."""
+    return (match for match in expression.finditer(content) if is_meant(match.group(1).decode()))
+
+
+def _value_at(content: bytes, start: int) -> tuple[int, int, bool] | None:
+    """The span of the value that begins here, without its quotes, and whether it has none."""
+    match = _VALUE_HERE.match(content, start)
+    if match is None:
+        return None
+    begin, end = match.span()
     value = content[begin:end]
     quoted = value.lstrip(b"\\")
     if quoted[:1] not in (b'"', b"'"):
         return begin, end, True
     inner = begin + len(value) - len(quoted) + 1
     # What is quoted within JSON ends before the quote already.
-    return inner, end - 1 if len(quoted) == len(value) and len(quoted) > 1 and quoted[-1:] == quoted[:1] else end, False
+    end = end - 1 if len(quoted) == len(value) and len(quoted) > 1 and quoted[-1:] == quoted[:1] else end
+    return (inner, end, False) if end > inner else None
 
 
 def header_end(content: bytes, begin: int) -> int:

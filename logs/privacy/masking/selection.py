@@ -21,8 +21,8 @@ MAX_CACHED_KEYS = 4096
 MAX_CACHED_KEY_CHARACTERS = 100
 # Detectors of what may hold other secrets come before the names, the others after.
 _EARLY = {rule.name for rule in itertools.takewhile(lambda rule: rule.names is None, BUILT_IN)}
-# A character of a name or a value may be written as \u0070 or %70.
-_ENCODED = r"\\u[0-9A-Fa-f]{4}|%[2-7][0-9A-Fa-f]"
+# A character of a name or a value may be written as \u0070 or %70, a space between digits as +.
+_ENCODED = r"\\u[0-9A-Fa-f]{4}|%[2-7][0-9A-Fa-f]|[0-9]\+[0-9]"
 
 
 @dataclass(frozen=True, slots=True)
