@@ -48,11 +48,14 @@ class Pair:
 
 def find_pairs(content: bytes, is_meant: Callable[[str], bool]) -> Iterator[Pair]:
     """Pairs in UTF-8 text whose names are meant. They may overlap."""
+    reached = 0
     for match in _names(_NAMED, content, is_meant) if b"=" in content or b":" in content else ():
-        found = _value_at(content, match.end())
+        # Each value is gone through once, or password=password=... would take the square of its length.
+        found = _value_at(content, match.end()) if match.start() >= reached else None
         if found is None:
             continue
         begin, end, is_bare = found
+        reached = end
         is_colon = content[match.end(2) - 1 : match.end(2)] == b":"
         # arn:aws:secretsmanager:...:secret:name is an address.
         if is_colon and begin == match.end(2) and content[match.start() - 1 : match.start()] == b":":
@@ -63,9 +66,11 @@ def find_pairs(content: bytes, is_meant: Callable[[str], bool]) -> Iterator[Pair
                 continue
         if end > begin:
             yield Pair(match.group(1).decode(), begin, end, is_header=is_colon and is_bare)
+    reached = 0
     for match in _names(_FLAG, content, is_meant) if b"--" in content else ():
-        found = _value_at(content, match.end())
+        found = _value_at(content, match.end()) if match.start() >= reached else None
         if found is not None and content[found[0] : found[0] + 1] != b"-":
+            reached = found[1]
             yield Pair(match.group(1).decode(), found[0], found[1])
     for match in _SAID.finditer(content) if b" " in content else ():
         value = match.group(2).rstrip(_TRAILING)

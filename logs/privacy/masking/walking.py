@@ -106,6 +106,9 @@ class Walk:
                 elif kind is not dict and kind is not list and kind is not int:
                     continue
             new_key = key if facts.is_plain else self._key(key, given, changes)
+            if new_key != key and rule is None:
+                # What is left of it may be such a name.
+                rule = key_facts(new_key).rule
             place = f"{pointer}/{facts.escaped if new_key is key else escape_pointer(new_key)}"
             if rule is not None and _may_hide(rule, value):
                 new = self._hidden(rule.action, value, place)
