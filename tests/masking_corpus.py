@@ -257,7 +257,7 @@ def secrets() -> Iterator[Sample]:
 
 def _without_luhn(prefix: str, number: int) -> str:
     """16 digits that begin like a card's and whose check digit is wrong."""
-    right = with_luhn(prefix + f"{number * 7919 % 10**(15 - len(prefix)):0{15 - len(prefix)}d}")
+    right = with_luhn(prefix + f"{number * 7919 % 10 ** (15 - len(prefix)):0{15 - len(prefix)}d}")
     return right[:-1] + str((int(right[-1]) + 3) % 10)
 
 
@@ -287,7 +287,8 @@ HARMLESS_TEXTS: tuple[str, ...] = (
     "SELECT * FROM users WHERE id = 7", "user=ada action=login result=ok", "key=value", "a=1&b=2&c=3", "Compass", "passenger: Ada", "tokenizer=bpe",
     "keyboard: qwertz", "spin: up", "japan=1", "opinion: good", "shopping: list", "secretary: Grace", "authorization_status=approved", "authorized: yes",
     "author: Ada Lovelace", "passed: 12, failed: 0", "bypass=enabled", "monkey: banana", "turkey=1", "hockey: 3-2", "primary key (id)", "foreign key: users.id",
-    "{not json}", "[1, 2, 3]", '{"a": 1}', '{"status": "ok", "items": []}', "100% of users", "50%25", "%d items", "caf%C3%A9", "https://example.com/caf%C3%A9?q=a%20b",
+    "{not json}", "[1, 2, 3]", '{"a": 1}', '{"status": "ok", "items": []}', "100% of users", "50%25", "%d items", "caf%C3%A9",
+    "https://example.com/caf%C3%A9?q=a%20b",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36", "okhttp/4.12.0", "curl/8.5.0",
 )  # fmt: skip
 HARMLESS_KEYS: dict[str, Any] = {
@@ -297,13 +298,17 @@ HARMLESS_KEYS: dict[str, Any] = {
     "secret_name": "db/main", "secretArn": "arn:aws:secretsmanager:x", "secret_version": "3", "is_secret": True, "secret": False,
     "pagination_token": "abc123", "next_token": "abc123", "nextPageToken": "abc123", "continuation_token": "abc123", "clientRequestToken": "abc123",
     "idempotency_token": "abc123", "stop_token": "abc", "authorization_status": "approved", "authorized": "yes", "author": "Ada", "authority": "example.com",
-    "key": "value", "keys": ["a", "b"], "key_id": "k-7", "keyId": "k-7", "api_key_id": "k-7", "access_key_id": "k-7", "public_key": "ssh-ed25519 AAAA", "primary_key": "id",
+    "key": "value", "keys": ["a", "b"], "key_id": "k-7", "keyId": "k-7", "api_key_id": "k-7", "access_key_id": "k-7",
+    "public_key": "ssh-ed25519 AAAA", "primary_key": "id",
     "sort_key": "name", "partition_key": "tenant", "foreign_key": "user_id", "key_type": "ed25519", "cookie_consent": "all", "cookie_policy": "v2",
-    "cookies_enabled": True, "session_id": "s-1", "session": "s-1", "sessions": 3, "card": "business", "card_type": "visa", "card_brand": "visa", "cardholder": "A. Lovelace",
+    "cookies_enabled": True, "session_id": "s-1", "session": "s-1", "sessions": 3, "card": "business", "card_type": "visa", "card_brand": "visa",
+    "cardholder": "A. Lovelace",
     "last4": "4242", "credit": 120, "pin_length": 4, "pinned": True, "spin": "up", "pincode": "110001", "option": "a", "otp_enabled": True, "otp_length": 6,
     "passed": 12, "pass_count": 3, "pass": 12, "passenger": "Ada", "compass": "north", "bypass": "none", "credential_type": "password", "credential_id": "c-1",
-    "mfa": "totp", "mfa_method": "sms", "verification_status": "done", "ssn_present": True, "iban_country": "DE", "company": "Example", "japan": "x", "order_number": 4000000000000001,
-    "snowflake": 175928847299117063, "nanoseconds": 1700000000123456789, "amount": 1234567890.12, "count": 9007199254740991, "type": "password", "field": "password",
+    "mfa": "totp", "mfa_method": "sms", "verification_status": "done", "ssn_present": True, "iban_country": "DE", "company": "Example",
+    "japan": "x", "order_number": 4000000000000001,
+    "snowflake": 175928847299117063, "nanoseconds": 1700000000123456789, "amount": 1234567890.12, "count": 9007199254740991, "type": "password",
+    "field": "password",
     "changed": ["password", "token"], "grant_type": "password", "auth_method": "password", "scope": "token:read", "reason": "password expired",
 }  # fmt: skip
 

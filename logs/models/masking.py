@@ -38,7 +38,7 @@ class MaskedField(models.TextChoices):
 class MaskingRule(models.Model):
     """A rule of a tenant's own. They come before the built-in ones, in order of position, then of id."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="masking_rules")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="masking_rules")
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=8, choices=MaskingKind.choices)
     pattern = models.CharField(
@@ -66,7 +66,7 @@ class MaskingRule(models.Model):
 class BuiltInMasking(models.Model):
     """What a tenant wants otherwise of one built-in rule."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="built_in_masking")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="built_in_masking")
     name = models.CharField(max_length=40)
     action = models.CharField(max_length=8, choices=MaskingAction.choices, blank=True, help_text="Empty: the rule's own.")
     is_active = models.BooleanField(default=True)

@@ -48,6 +48,14 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/saved-searches/<int:id>", "PATCH"): ((401, N, N, N, N, Y, 404), {"description": "x"}),
     ("api/v1/saved-searches/<int:id>/entries", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
     ("api/v1/saved-searches/<int:id>", "DELETE"): ((401, N, N, N, N, Y, 404), None),
+    ("api/v1/masking-rules", "GET"): ((401, N, Y, N, Y, Y, Y), None),
+    ("api/v1/masking-rules", "POST"): ((401, N, N, N, N, Y, Y), {"name": "new", "kind": "key", "pattern": "salary"}),
+    ("api/v1/masking-rules/preview", "POST"): ((401, N, N, N, N, Y, Y), {"rule": {"name": "x", "kind": "key", "pattern": "salary"}}),
+    ("api/v1/masking-rules/built-in/<str:name>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
+    ("api/v1/masking-rules/built-in/<str:name>", "PATCH"): ((401, N, N, N, N, 404, 404), {"is_active": True}),
+    ("api/v1/masking-rules/<int:id>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
+    ("api/v1/masking-rules/<int:id>", "PATCH"): ((401, N, N, N, N, 404, 404), {"position": 1}),
+    ("api/v1/masking-rules/<int:id>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/actions", "GET"): ((401, N, Y, N, Y, Y, Y), None),
     ("api/v1/actions", "POST"): ((401, N, N, N, N, Y, Y), {"name": "REFUND"}),
     ("api/v1/actions/<str:name>", "GET"): ((401, N, 404, N, 404, 404, 404), None),
@@ -149,8 +157,9 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     expected = statuses[KINDS.index(kind)]
     path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0").replace("<int:size>", "99")
     path = path.replace("<any:request_id>", "a%20request")
-    if "<int:id>" in path:
+    if "saved-searches/<int:id>" in path:
         path = path.replace("<int:id>", shared_search(owner))
+    path = path.replace("<int:id>", "0")
     answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
@@ -178,6 +187,9 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "requests/",
         "requests/x?cursor=",
         "requests/x?from=",
+        "masking-rules/",
+        "masking-rules?",
+        "masking-rules/built-in/",
         "saved-searches/",
         "saved-searches?before=",
         "saved-searches/1/entries?cursor=",

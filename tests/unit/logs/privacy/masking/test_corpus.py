@@ -17,7 +17,7 @@ MOST_FALSE_ALARMS = 0.01
 
 def masked(fields: Fields) -> Masked | None:
     values = {name: decode_json(encode_json(value)) if isinstance(value, dict) else value for name, value in fields.items()}
-    return MASKER.mask(*(values.get(name) for name in ("message", "user_agent", "metadata", "before", "after")))  # type: ignore[arg-type]
+    return MASKER.mask(*(values.get(name) for name in ("message", "user_agent", "metadata", "before", "after")))
 
 
 def is_in(secret: str, text: str) -> bool:

@@ -49,8 +49,10 @@ fragments = st.sampled_from(
         *BY_FORM.values(),
         *(context.format(secret) for context, secret in IN_CONTEXT.values()),
         *KEYS,
-        *("=", ":", ": ", "&", "?", "#", " ", "\n", "\t", '"', "'", "\\", "/", "://", "@", "%", "%40", "%3D", "+", "-", ".", ",", ";", "<", ">", "{", "}", "[", "]"),
-        *("x", "hunter2", "ada", "0", "4111", "1111", "[redacted]", "••••1111", "[hash:0123456789abcdef]", "EMP-1234", "employee_id", "é", "\u2028", "K", "ſ"),
+        *("=", ":", ": ", "&", "?", "#", " ", "\n", "\t", '"', "'", "\\", "/", "://", "@", "%", "%40", "%3D", "+", "-", ".", ","),
+        *(";", "<", ">", "{", "}", "[", "]"),
+        *("x", "hunter2", "ada", "0", "4111", "1111", "[redacted]", "••••1111", "[hash:0123456789abcdef]", "EMP-1234", "employee_id"),
+        *("é", "\u2028", "K", "\u017f"),
     ]
 )  # fmt: skip
 plain_texts = st.lists(fragments, max_size=6).map("".join)
