@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.api_keys import create_api_key, revoke_api_key
-from accounts.models import ApiKey, Membership, Tenant, User
+from accounts.models import ApiKey, Membership, RateLimit, Tenant, User
 
 
 class MembershipInline(admin.TabularInline):
@@ -82,3 +82,13 @@ class ApiKeyAdmin(admin.ModelAdmin):
         for key in queryset:
             revoke_api_key(key)
         self.message_user(request, f"{queryset.count()} key(s) revoked. Every process refuses them within seconds.")
+
+
+@admin.register(RateLimit)
+class RateLimitAdmin(admin.ModelAdmin):
+    """Limits beside those built in (docs/rate-limits.md). Every process counts by them within seconds."""
+
+    list_display = ["endpoint_class", "subject_kind", "tenant", "api_key", "membership", "amount", "window_seconds", "is_active"]
+    list_filter = ["endpoint_class", "subject_kind", "is_active", "tenant"]
+    list_select_related = ["tenant", "api_key", "membership__user", "membership__tenant"]
+    autocomplete_fields = ["tenant", "api_key", "membership"]

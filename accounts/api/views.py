@@ -10,13 +10,13 @@ from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
 
 from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
-from accounts.models import ApiKey, Tenant, User
+from accounts.limits import LimitedView, writing
+from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
 
@@ -69,8 +69,11 @@ TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
         auth=[],
     )
 )
-class TokenView(simplejwt.TokenObtainPairView):
+class TokenView(LimitedView, simplejwt.TokenObtainPairView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
+    user_name_field = "username"
 
 
 @extend_schema_view(
@@ -83,8 +86,10 @@ class TokenView(simplejwt.TokenObtainPairView):
         auth=[],
     )
 )
-class RefreshView(simplejwt.TokenRefreshView):
+class RefreshView(LimitedView, simplejwt.TokenRefreshView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
 
 
 @extend_schema_view(
@@ -96,8 +101,10 @@ class RefreshView(simplejwt.TokenRefreshView):
         examples=[OpenApiExample("a token", value={"token": "eyJhbGciOi..."}, request_only=True)],
     )
 )
-class VerifyView(simplejwt.TokenVerifyView):
+class VerifyView(LimitedView, simplejwt.TokenVerifyView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
 
 
 @extend_schema_view(
@@ -110,11 +117,14 @@ class VerifyView(simplejwt.TokenVerifyView):
         examples=[SEND_REFRESH],
     )
 )
-class SignOutView(simplejwt.TokenBlacklistView):
+class SignOutView(LimitedView, simplejwt.TokenBlacklistView):
     """Open to everybody (simplejwt's views ask for no permission)."""
 
+    rate_class = EndpointClass.SIGN_IN
 
-class MeView(APIView):
+
+class MeView(LimitedView):
+    rate_class = EndpointClass.OTHER
     # Works without X-Tenant, so that a person can see which tenants there are to choose from.
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
@@ -132,7 +142,8 @@ class MeView(APIView):
         return Response(MeSerializer({"username": user.username, "email": user.email, "memberships": memberships}).data)
 
 
-class ApiKeysView(APIView):
+class ApiKeysView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
 
     @extend_schema(
@@ -166,7 +177,8 @@ class ApiKeysView(APIView):
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ApiKeyView(APIView):
+class ApiKeyView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
 
     @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})
