@@ -2,11 +2,7 @@
 
 from django.urls import path, register_converter
 
-<<<<<<< HEAD
-from logs.api import catalogue, export, integrity, masking, saved_searches, stats, timeline, views
-=======
-from logs.api import catalogue, export, integrity, saved_searches, stats, stream, timeline, views
->>>>>>> main
+from logs.api import catalogue, export, integrity, masking, saved_searches, stats, stream, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
