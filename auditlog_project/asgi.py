@@ -23,7 +23,10 @@ from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 
 from auditlog_project.http_bridge import HttpBridge
+from auditlog_project.start import refuse_unsafe_settings
 from logs.ingest import close_writer
+
+refuse_unsafe_settings()
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
