@@ -24,6 +24,8 @@ from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrf
 from django.utils.deprecation import MiddlewareMixin
 from django_otp.middleware import OTPMiddleware
 
+from accounts.problems import Problem
+
 API_PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics", "/.well-known/")
 # A page that shows an answer of the API as a document can load nothing by it, and nobody can frame it.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -116,3 +118,7 @@ class ApiHeaders:
             headers.setdefault("Cache-Control", "no-store")
             headers.setdefault("Content-Security-Policy", API_POLICY)
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A problem that no view of the API has answered: in the admin, what can't be recorded is not done."""
+        return exception.response() if isinstance(exception, Problem) else None

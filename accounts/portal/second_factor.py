@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -50,7 +51,9 @@ class SecondFactorPage(LoginRequiredMixin, View):
             if (deed == "set_up") == second_factor.is_on(user):
                 # The page is older than what was done since.
                 return redirect("second-factor")
-            answer = getattr(self, f"_{deed}")(request, user, code)
+            # What can't be recorded is not done: the exception takes it back. A wrong code returns, and stays counted.
+            with transaction.atomic():
+                answer = getattr(self, f"_{deed}")(request, user, code)
             if answer is not None:
                 done: HttpResponse = answer
                 return done

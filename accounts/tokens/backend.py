@@ -56,7 +56,7 @@ class KeySetBackend(TokenBackend):
             raise TokenBackendExpiredToken("The token has expired.") from error
         except (jwt.InvalidTokenError, ValueError) as error:
             raise TokenBackendError("The token is not valid.") from error
-        if header["typ"] != TYPES.get(claims.get("token_type", "")):
+        if header["typ"] != TYPES.get(str(claims.get("token_type"))):
             raise TokenBackendError("The token is of another kind than its header says.")
         return claims
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import uuid
 
 from rest_framework_simplejwt.exceptions import TokenError
@@ -12,6 +13,8 @@ from rest_framework_simplejwt.tokens import Token
 from accounts.tokens.backend import KeySetBackend, backend
 
 FAMILY = "family"
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
+_FAMILY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class FamilyToken(Token):
@@ -22,12 +25,13 @@ class FamilyToken(Token):
         return backend()
 
     def verify(self) -> None:
-        """Raises TokenError if it belongs to no family: such a token could not be ended."""
+        """Raises TokenError if it is nobody's, or belongs to no family: such a token could not be ended."""
         super().verify()
-        try:
-            uuid.UUID(self.payload[FAMILY])
-        except (KeyError, ValueError, AttributeError, TypeError):
-            raise TokenError("The token has no family.") from None
+        user_id, family = self.payload.get(api_settings.USER_ID_CLAIM), self.payload.get(FAMILY)
+        if not (isinstance(user_id, str) and _USER_ID.fullmatch(user_id)):
+            raise TokenError("The token has no user.")
+        if not (isinstance(family, str) and _FAMILY.fullmatch(family)):
+            raise TokenError("The token has no family.")
 
     @property
     def family_id(self) -> uuid.UUID:
