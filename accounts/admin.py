@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import second_factor
 from accounts.api_keys import create_api_key, revoke_api_key
-from accounts.models import ApiKey, Authenticator, Membership, Tenant, TokenFamily, User
+from accounts.models import ApiKey, Authenticator, Membership, RateLimit, Tenant, TokenFamily, User
 from accounts.sign_in import recorded
 
 
@@ -132,3 +132,13 @@ class AuthenticatorAdmin(LookOnlyAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> None:
         for one in queryset.select_related("user"):
             self.delete_model(request, one)
+
+
+@admin.register(RateLimit)
+class RateLimitAdmin(admin.ModelAdmin):
+    """Limits beside those built in (docs/rate-limits.md). Every process counts by them within seconds."""
+
+    list_display = ["endpoint_class", "subject_kind", "tenant", "api_key", "membership", "amount", "window_seconds", "is_active"]
+    list_filter = ["endpoint_class", "subject_kind", "is_active", "tenant"]
+    list_select_related = ["tenant", "api_key", "membership__user", "membership__tenant"]
+    autocomplete_fields = ["tenant", "api_key", "membership"]

@@ -24,6 +24,7 @@ from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrf
 from django.utils.deprecation import MiddlewareMixin
 from django_otp.middleware import OTPMiddleware
 
+from accounts.addresses import settle_address
 from accounts.problems import Problem
 
 API_PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics", "/.well-known/")
@@ -104,6 +105,8 @@ class ApiHeaders:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        # Before anything reads them: headers that claim another address, or HTTPS.
+        settle_address(request.META)
         offered = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
         request.META["auditlog.request_id"] = request_id

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.db import connections
@@ -11,15 +13,31 @@ from django.test import Client
 from django_otp.oath import TOTP
 
 from accounts import second_factor
-from accounts.models import Authenticator, Membership, Role, Tenant, User
+from accounts.limits import rules
+from accounts.models import Authenticator, EndpointClass, Membership, RateLimit, Role, SubjectKind, Tenant, User
 from tests.api import Api
 
 if TYPE_CHECKING:
-    from tests.api import Answer
+    # The stubs' name for a response with `json()` on it.
+    from django.test.client import _MonkeyPatchedWSGIResponse as Answer
 
 PASSWORD = "correct horse battery staple"
 AUTH = "/api/v1/auth/"
 TOKEN, REFRESH, VERIFY, SIGN_OUT, JWKS = (AUTH + name for name in ("token", "token/refresh", "token/verify", "sign-out", "jwks"))
+
+
+@contextmanager
+def many_attempts() -> Iterator[None]:
+    """As many attempts to sign in as a test needs: the limits of requests are not what is tested."""
+    rows = [
+        RateLimit.objects.create(endpoint_class=EndpointClass.SIGN_IN, subject_kind=kind, amount=1_000_000)
+        for kind in (SubjectKind.PRINCIPAL, SubjectKind.ADDRESS)
+    ]
+    rules.forget()
+    yield
+    for row in rows:
+        row.delete()
+    rules.forget()
 
 
 def new_user(tenant: Tenant | None = None, role: Role = Role.AUDITOR, *, is_staff: bool = False) -> User:

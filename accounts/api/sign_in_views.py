@@ -10,11 +10,12 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
-from rest_framework.views import APIView
 
 from accounts import tokens
 from accounts.addresses import client_address
 from accounts.api.serializers import KeySetSerializer, RefreshSerializer, SignInSerializer, TokensSerializer, VerifySerializer
+from accounts.limits import LimitedView
+from accounts.models import EndpointClass
 from accounts.schema import problem_response
 from accounts.sign_in import identify, recorded
 from accounts.tokens.families import RefreshReused
@@ -61,9 +62,10 @@ KEYS = OpenApiExample(
 KEYS_SECONDS = 300
 
 
-class OpenView(APIView):
+class OpenView(LimitedView):
     """Open to everybody: what is sent is the credential."""
 
+    rate_class = EndpointClass.SIGN_IN
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
 
@@ -76,6 +78,8 @@ class OpenView(APIView):
 
 
 class TokenView(OpenView):
+    user_name_field = "username"
+
     @extend_schema(
         operation_id="auth_token",
         summary="Sign in",
@@ -150,6 +154,8 @@ class SignOutView(OpenView):
 
 
 class KeySetView(OpenView):
+    rate_class = EndpointClass.OTHER
+
     @extend_schema(
         operation_id="auth_jwks",
         summary="Get the keys of access tokens",

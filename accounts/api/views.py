@@ -10,12 +10,12 @@ from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
-from accounts.models import ApiKey, Tenant, User
+from accounts.limits import LimitedView, writing
+from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
 
@@ -51,7 +51,8 @@ ME = OpenApiExample(
 )
 
 
-class MeView(APIView):
+class MeView(LimitedView):
+    rate_class = EndpointClass.OTHER
     # Works without X-Tenant, so that a person can see which tenants there are to choose from.
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
@@ -69,7 +70,8 @@ class MeView(APIView):
         return Response(MeSerializer({"username": user.username, "email": user.email, "memberships": memberships}).data)
 
 
-class ApiKeysView(APIView):
+class ApiKeysView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
 
     @extend_schema(
@@ -103,7 +105,8 @@ class ApiKeysView(APIView):
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ApiKeyView(APIView):
+class ApiKeyView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
 
     @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})

@@ -19,6 +19,7 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.principals import Principal
 from accounts.problems import Fault, Invalid, NotFound, escape_pointer
@@ -43,6 +44,7 @@ MAX_QUERY_LENGTH = 64 * 1024
 
 
 class ExportView(LeanView):
+    rate_class = EndpointClass.EXPORT
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.export)
@@ -93,6 +95,7 @@ class ExportPage(msgspec.Struct):
 
 
 class ExportsView(LeanView):
+    rate_class = EndpointClass.EXPORT
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.list_exports_with(ExportPage))
@@ -121,6 +124,7 @@ class ExportsView(LeanView):
 
 
 class ExportJobView(LeanView):
+    rate_class = EndpointClass.EXPORT
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.get_export)
@@ -140,6 +144,7 @@ class ExportJobView(LeanView):
 class ExportFileView(LeanView):
     """The file of a job, for whoever has the link. The link is the credential: no other is looked at."""
 
+    rate_class = EndpointClass.EXPORT
     permission_classes = [AllowAny]
     _authenticators = ()
 

@@ -9,6 +9,7 @@ from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import Fault, NotFound
 from logs.api import integrity_documentation as documentation
@@ -27,6 +28,7 @@ CHANGING = {"Cache-Control": "no-cache"}
 
 
 class CheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.checkpoint)
@@ -38,6 +40,7 @@ class CheckpointView(LeanView):
 
 
 class CheckpointsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.checkpoints)
@@ -52,6 +55,7 @@ class CheckpointsView(LeanView):
 
 
 class KeptCheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.kept_checkpoint)
@@ -65,6 +69,7 @@ class KeptCheckpointView(LeanView):
 
 
 class TileView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.tile)
@@ -80,6 +85,7 @@ class TileView(LeanView):
 
 
 class ConsistencyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.consistency)
@@ -94,6 +100,7 @@ class ConsistencyView(LeanView):
 
 
 class KeyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.key)
@@ -105,6 +112,7 @@ class KeyView(LeanView):
 
 
 class ProofView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.proof)

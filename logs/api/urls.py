@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from logs.api import catalogue, export, integrity, saved_searches, stats, timeline, views
+from logs.api import catalogue, export, integrity, saved_searches, stats, stream, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("exports/<str:id>/file", export.ExportFileView.as_view(), name="export-file"),
     path("logs/stats", stats.StatsView.as_view(), name="stats"),
     path("logs/facets", stats.FacetsView.as_view(), name="facets"),
+    path("logs/stream", stream.StreamView.as_view(), name="stream"),
     path("logs/<str:id>", views.EntryView.as_view(), name="entry"),
     path("logs/<str:id>/proof", integrity.ProofView.as_view(), name="entry-proof"),
     path("integrity/checkpoint", integrity.CheckpointView.as_view(), name="checkpoint"),

@@ -16,7 +16,7 @@ from django.urls import reverse
 from accounts.models import Authenticator, TokenFamily, User
 from auditlog_project.middleware import API_POLICY
 from tests.api import Api
-from tests.signing_in import PASSWORD, new_user, sign_in, sign_in_to_admin, with_second_factor
+from tests.signing_in import PASSWORD, many_attempts, new_user, sign_in, sign_in_to_admin, with_second_factor
 from tests.storing import new_key, new_tenant
 
 STRICT = {
@@ -66,6 +66,12 @@ def inline_in(answer: Any) -> list[str]:
     parser.feed(answer.content.decode())
     assert parser.elsewhere == []
     return parser.found
+
+
+@pytest.fixture(autouse=True)
+def _many_attempts() -> Iterator[None]:
+    with many_attempts():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,8 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/exports/<str:id>/file", "GET"): ((N,) * 7, None),
     ("api/v1/logs/stats", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
     ("api/v1/logs/facets", "GET"): ((401, N, Y, Y, Y, Y, Y), None),
+    # Not for who does not accept events.
+    ("api/v1/logs/stream", "GET"): ((401, N, 406, 406, 406, 406, 406), None),
     ("api/v1/logs/<str:id>", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
     ("api/v1/logs/<str:id>/proof", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
     ("api/v1/integrity/checkpoint", "GET"): ((401, N, Y, Y, Y, Y, 404), None),
@@ -79,7 +81,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
 # Pages of drf-spectacular's.
 GENERATED = {"api/v1/schema", "api/v1/docs", "api/v1/redoc"}
 # Not of the API: the admin and people's own pages (tests/security/test_pages.py, tests/integration/accounts); the home page leads to the documentation.
-ELSEWHERE = {"", "admin/", "account/"}
+ELSEWHERE = {"", "admin/", "admin/login/", "account/"}
 
 
 def routes(patterns: Any, before: str = "") -> Iterator[tuple[str, Any]]:

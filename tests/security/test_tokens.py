@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
 import hashlib
 import hmac
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jwt
@@ -21,7 +22,7 @@ from accounts.models import Tenant, TokenFamily, User
 from accounts.principals import cache
 from accounts.tokens import key_set, token_keys
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
-from tests.signing_in import JWKS, REFRESH, SIGN_OUT, VERIFY, new_user, refresh, sign_in
+from tests.signing_in import JWKS, REFRESH, SIGN_OUT, VERIFY, many_attempts, new_user, refresh, sign_in
 from tests.storing import new_tenant, store
 from tests.unit.accounts.test_token_keys import pem
 
@@ -67,6 +68,12 @@ PUBLIC_FORMS: dict[str, Callable[[], bytes]] = {
     "its set": lambda: json.dumps(key_set()).encode(),
     "nothing": lambda: b"",
 }
+
+
+def _by_form(name: str, claims: Claims) -> str:
+    return by_public_key(claims, PUBLIC_FORMS[name]())
+
+
 FORGED: dict[str, Callable[[Claims], str]] = {
     "no signature": lambda claims: by_hand({"alg": "none", "typ": "JWT"}, claims),
     "no signature, in our form": lambda claims: by_hand({"alg": "none", "kid": token_keys().key_id, "typ": "at+jwt"}, claims),
@@ -111,8 +118,14 @@ FORGED: dict[str, Callable[[Claims], str]] = {
     "a user that is no number": lambda claims: signed(claims | {"user_id": {"gt": 0}}),
     "another password": lambda claims: signed(claims | {"hash_password": "0" * 32}),
     "too long": lambda claims: signed(claims | {"more": "x" * 5000}),
-    **{f"HMAC with {name} of our public key": (lambda claims, form=form: by_public_key(claims, form())) for name, form in PUBLIC_FORMS.items()},
+    **{f"HMAC with {name} of our public key": functools.partial(_by_form, name) for name in PUBLIC_FORMS},
 }
+
+
+@pytest.fixture(autouse=True)
+def _many_attempts() -> Iterator[None]:
+    with many_attempts():
+        yield
 
 
 @pytest.fixture

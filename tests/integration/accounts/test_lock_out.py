@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from django.utils import timezone
 from accounts import lock_out
 from accounts.models import SignInCount, TokenFamily, User
 from tests.api import assert_refused
-from tests.signing_in import PASSWORD, new_user, sign_in_to_admin, stored_bytes, try_to_sign_in
+from tests.signing_in import PASSWORD, many_attempts, new_user, sign_in_to_admin, stored_bytes, try_to_sign_in
 from tests.storing import new_tenant
 
 
@@ -30,6 +31,12 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.time += datetime.timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def _many_attempts() -> Iterator[None]:
+    with many_attempts():
+        yield
 
 
 @pytest.fixture
@@ -149,7 +156,8 @@ def test_unknown_name_costs_the_hashing_of_a_wrong_password(audrey: User, monkey
         return str(encode(self, password, salt))
 
     monkeypatch.setattr(kind, "encode", counted)
-    answers, counts = [], []
+    answers: list[tuple[int, bytes]] = []
+    counts: list[int] = []
     User.objects.filter(pk=new_user().pk).update(is_active=False)
     inactive = User.objects.filter(is_active=False).latest("pk")
     for name, password in ((audrey.username, "wrong"), ("nobody-at-all", "wrong"), (inactive.username, PASSWORD)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,8 +16,14 @@ from accounts.models import Role, Tenant, TokenFamily, User
 from accounts.principals import cache
 from accounts.tokens import start_family
 from tests.api import LOGS, Api, assert_refused
-from tests.signing_in import REFRESH, SIGN_OUT, VERIFY, new_user, refresh, sign_in, stored_bytes
+from tests.signing_in import REFRESH, SIGN_OUT, VERIFY, many_attempts, new_user, refresh, sign_in, stored_bytes
 from tests.storing import new_tenant
+
+
+@pytest.fixture(autouse=True)
+def _many_attempts() -> Iterator[None]:
+    with many_attempts():
+        yield
 
 
 @pytest.fixture
