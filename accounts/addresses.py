@@ -38,12 +38,13 @@ def client_address(request: HttpRequest) -> str | None:
 
 def settle_address(meta: dict[str, Any]) -> None:
     """Find out the client's address, and take out of `meta` the headers that nobody may believe."""
-    peer = parse_address(meta.get("REMOTE_ADDR", ""))
+    text = meta.get("REMOTE_ADDR", "")
     networks: Sequence[Network] = settings.AUDITLOG_TRUSTED_PROXIES
+    peer = _parsed(text) if networks else None
     if not is_trusted(peer, networks):
         for name in _FORWARDING_HEADERS:
             meta.pop(name, None)
-        meta[_ADDRESS] = str(peer) if peer else None
+        meta[_ADDRESS] = _canonical(text)
         return
     if settings.AUDITLOG_FORWARDED_HEADER == "forwarded":
         hops = forwarded_hops(meta.get("HTTP_FORWARDED", ""))
@@ -119,6 +120,12 @@ def _parsed(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@functools.lru_cache(maxsize=4096)
+def _canonical(text: str) -> str | None:
+    address = _parsed(text)
+    return None if address is None else str(address)
+
+
 def is_trusted(address: Address | None, networks: Sequence[Network]) -> bool:
     """Is it one of our proxies? A peer without an address (a Unix socket) is none."""
     return address is not None and any(address in network for network in networks)
@@ -127,6 +134,7 @@ def is_trusted(address: Address | None, networks: Sequence[Network]) -> bool:
 def counted_address(address: str | None) -> str:
     """What limits count an address by. A household or a rented machine has a whole /64 of IPv6 addresses, to change as it likes."""
     if address is None:
+        # A Unix socket: everybody behind it is one.
         return "local"
     return _network_of(address, settings.RATELIMIT_IPV6_MASK)
 

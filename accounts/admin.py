@@ -1,4 +1,4 @@
-"""Users, tenants, memberships and keys in the Django admin."""
+"""Users, tenants, memberships, grants, keys and viewer tokens in the Django admin."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import second_factor
+from accounts import sign_in_admin  # noqa: F401  (registers how people sign in)
 from accounts.api_keys import create_api_key, revoke_api_key
-from accounts.models import ApiKey, Authenticator, Membership, RateLimit, Tenant, TokenFamily, User
-from accounts.sign_in import recorded
+from accounts.models import AccessGrant, ApiKey, Membership, RateLimit, Tenant, User, ViewerToken
+from accounts.viewer_tokens import revoke_viewer_token
 
 
 class MembershipInline(admin.TabularInline):
     model = Membership
     extra = 0
-    autocomplete_fields = ["user", "tenant"]
+    autocomplete_fields = ["user", "tenant", "grant"]
 
 
 @admin.register(User)
@@ -41,18 +41,56 @@ class TenantAdmin(admin.ModelAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(admin.ModelAdmin):
-    list_display = ["user", "tenant", "role", "log_user_id"]
+    list_display = ["user", "tenant", "role", "grant", "log_user_id"]
     list_filter = ["tenant", "role"]
     search_fields = ["user__username", "log_user_id"]
-    autocomplete_fields = ["user", "tenant"]
+    autocomplete_fields = ["user", "tenant", "grant"]
+
+
+@admin.register(AccessGrant)
+class AccessGrantAdmin(admin.ModelAdmin):
+    list_display = ["name", "tenant", "state", "forced_query", "holders"]
+    list_filter = ["tenant", "is_active"]
+    search_fields = ["name", "tenant__slug"]
+    autocomplete_fields = ["tenant"]
+    readonly_fields = ["holders", "created_at", "updated_at"]
+    fieldsets = [
+        (None, {"fields": ["tenant", "name", "description", "holders"]}),
+        ("What is seen: entries for which all of this holds", {"fields": ["resource_types", "actions", "severities", "own_entries_only"]}),
+        (None, {"fields": ["from_at", "until_at", "forced_query"]}),
+        ("What is allowed", {"fields": ["may_decrypt", "may_export", "may_erase", "may_manage_retention"]}),
+        ("For how long", {"fields": ["is_active", "valid_until", "created_at", "updated_at"]}),
+    ]
+
+    @admin.display
+    def state(self, grant: AccessGrant) -> str:
+        return "over: its holders have nothing" if grant.has_ended(timezone.now()) else "valid"
+
+    @admin.display(description="who holds it")
+    def holders(self, grant: AccessGrant) -> str:
+        members = [membership.user.get_username() for membership in grant.memberships.all()]
+        return ", ".join([*members, *(f"key {key}" for key in grant.api_keys.all())]) or "nobody"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessGrant]:
+        found: QuerySet[AccessGrant] = super().get_queryset(request)
+        return found.select_related("tenant").prefetch_related("memberships__user", "api_keys")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AccessGrant | None = None) -> list[str]:
+        # Its holders are of its tenant.
+        return [*self.readonly_fields, *(["tenant"] if obj else [])]
+
+    def save_model(self, request: HttpRequest, obj: AccessGrant, form: Any, change: bool) -> None:
+        # Whoever read it by the API has read another version.
+        obj.version += 1 if change else 0
+        super().save_model(request, obj, form, change)
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
-    list_display = ["name", "tenant", "prefix", "scopes", "state", "last_used_at"]
+    list_display = ["name", "tenant", "prefix", "scopes", "grant", "state", "last_used_at"]
     list_filter = ["tenant"]
     search_fields = ["name", "prefix"]
-    autocomplete_fields = ["tenant"]
+    autocomplete_fields = ["tenant", "grant"]
     readonly_fields = ["prefix", "created_at", "created_by", "revoked_at", "last_used_at"]
     actions = ["revoke"]
 
@@ -66,7 +104,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         if change:
             super().save_model(request, obj, form, change)
             return
-        made, key = create_api_key(obj.tenant, obj.name, obj.scopes, expires_at=obj.expires_at, created_by=request.user)  # type: ignore[arg-type]  # the admin is open to users only
+        made, key = create_api_key(obj.tenant, obj.name, obj.scopes, expires_at=obj.expires_at, created_by=request.user, grant=obj.grant)  # type: ignore[arg-type]  # the admin is open to users only
         obj.pk = made.pk
         obj.refresh_from_db()
         messages.warning(request, f"The key, shown this once: {key}")
@@ -86,52 +124,34 @@ class ApiKeyAdmin(admin.ModelAdmin):
         self.message_user(request, f"{queryset.count()} key(s) revoked. Every process refuses them within seconds.")
 
 
-class LookOnlyAdmin(admin.ModelAdmin):
-    """Rows that come about by signing in, not by hand."""
+@admin.register(ViewerToken)
+class ViewerTokenAdmin(admin.ModelAdmin):
+    """Minted by the API, looked at and revoked here."""
+
+    list_display = ["prefix", "tenant", "label", "query", "state", "expires_at"]
+    list_filter = ["tenant"]
+    search_fields = ["prefix", "label"]
+    readonly_fields = ["tenant", "label", "prefix", "query", "may_export", "minted_by_member", "minted_by_key", "created_at", "expires_at", "revoked_at"]
+    actions = ["revoke"]
+
+    @admin.display
+    def state(self, token: ViewerToken) -> str:
+        if token.revoked_at:
+            return "revoked"
+        return "expired" if token.expires_at <= timezone.now() else "valid"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: ViewerToken | None = None) -> bool:
+        # Entries about what it read name it.
         return False
 
-
-@admin.register(TokenFamily)
-class TokenFamilyAdmin(LookOnlyAdmin):
-    list_display = ["user", "started_at", "refreshed_at", "expires_at", "ended_at", "ended_because", "ip_address", "user_agent"]
-    list_filter = ["ended_because"]
-    search_fields = ["user__username"]
-    date_hierarchy = "started_at"
-    actions = ["end"]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @admin.action(description="End the selected sign-ins")
-    def end(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> None:
-        going_on = list(queryset.filter(ended_at=None).select_related("user"))
-        for family in going_on:
-            recorded(request, family.user, "SIGN_IN_ENDED", sign_in=str(family.pk), by=request.user.get_username())
-            TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(ended_at=timezone.now(), ended_because=TokenFamily.Reason.ENDED)
-        self.message_user(request, f"{len(going_on)} sign-in(s) ended. Every process refuses their tokens within seconds.")
-
-
-@admin.register(Authenticator)
-class AuthenticatorAdmin(LookOnlyAdmin):
-    """Deleting one takes the person's second factor away, recovery codes too: for a lost telephone with lost codes."""
-
-    list_display = ["user", "confirmed", "created_at", "last_used_at"]
-    list_filter = ["confirmed"]
-    search_fields = ["user__username"]
-    fields = ["user", "confirmed", "created_at", "last_used_at"]
-
-    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
-        recorded(request, obj.user, "SECOND_FACTOR_REMOVED", by=request.user.get_username())
-        second_factor.remove(obj.user)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> None:
-        for one in queryset.select_related("user"):
-            self.delete_model(request, one)
+    @admin.action(description="Revoke the selected tokens", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ViewerToken]) -> None:
+        for token in queryset:
+            revoke_viewer_token(token)
+        self.message_user(request, f"{queryset.count()} token(s) revoked. Every process refuses them within seconds.")
 
 
 @admin.register(RateLimit)

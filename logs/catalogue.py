@@ -29,11 +29,11 @@ def _refuse_reference(uri: str) -> Any:
 
 
 def compile_schema(schema: Any) -> jsonschema_rs.Validator:
-    """A validator for a JSON Schema. Raises ValueError if it is none, or refers to another document."""
+    """A validator for a JSON Schema, whose messages don't quote values. Raises ValueError if it is none, or refers to another document."""
     if not isinstance(schema, dict):
         raise ValueError("A JSON Schema has to be an object.")
     try:
-        return jsonschema_rs.validator_for(schema, retriever=_refuse_reference, pattern_options=jsonschema_rs.RegexOptions())
+        return jsonschema_rs.validator_for(schema, retriever=_refuse_reference, pattern_options=jsonschema_rs.RegexOptions(), mask="the value")
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise ValueError(str(error).split("\n")[0]) from error
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import sign_in_views, views
+from accounts.api import access, sign_in_views, views
 
 urlpatterns = [
     path("auth/token", sign_in_views.TokenView.as_view(), name="auth-token"),
@@ -13,4 +13,10 @@ urlpatterns = [
     path("auth/me", views.MeView.as_view(), name="auth-me"),
     path("api-keys", views.ApiKeysView.as_view(), name="api-keys"),
     path("api-keys/<int:pk>", views.ApiKeyView.as_view(), name="api-key"),
+    path("grants", access.GrantsView.as_view(), name="grants"),
+    path("grants/<int:pk>", access.GrantView.as_view(), name="grant"),
+    path("members", access.MembersView.as_view(), name="members"),
+    path("members/<int:pk>", access.MemberView.as_view(), name="member"),
+    path("viewer-tokens", access.ViewerTokensView.as_view(), name="viewer-tokens"),
+    path("viewer-tokens/<int:pk>", access.ViewerTokenView.as_view(), name="viewer-token"),
 ]

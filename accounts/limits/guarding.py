@@ -42,7 +42,7 @@ class _Counted:
 
     endpoint_class: EndpointClass
     buckets: list[Bucket] = field(default_factory=list)
-    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    standings: list[Standing] = field(default_factory=list)
 
 
 class LimitedView(APIView):
@@ -104,9 +104,7 @@ def count_principal(request: HttpRequest, principal: Principal) -> None:
     counted: _Counted = request.META[_META]
     if counted.endpoint_class == EndpointClass.SIGN_IN:
         return
-    limits, tenant_id = policies(), principal.tenant_id
-    of_principal = Bucket(limits.of_principal(counted.endpoint_class, tenant_id, principal.source), f"{tenant_id}:{principal.source}")
-    _take(counted, [of_principal, Bucket(limits.of_tenant(counted.endpoint_class, tenant_id), str(tenant_id))], 1)
+    _take(counted, policies().buckets_of(counted.endpoint_class, principal.tenant_id, principal.source), 1)
 
 
 def count_more(request: HttpRequest, cost: int) -> None:
@@ -125,7 +123,7 @@ def headers_of(counted: _Counted | None) -> dict[str, str]:
     """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) of the limit that is used up most."""
     if counted is None or not counted.standings:
         return {}
-    tightest = min(counted.standings.values(), key=lambda standing: standing.remaining / standing.policy.amount)
+    tightest = min(counted.standings, key=lambda standing: standing.remaining / standing.policy.amount)
     policy = tightest.policy
     return {
         "RateLimit-Policy": f'"{policy.endpoint_class}";q={policy.amount};w={policy.window_seconds}',
@@ -160,16 +158,15 @@ def _take(counted: _Counted, buckets: Sequence[Bucket], cost: int) -> None:
     _settle(counted, standings, cost)
 
 
-def _settle(counted: _Counted, standings: Sequence[Standing | None], cost: int = 1) -> None:
+def _settle(counted: _Counted, standings: Sequence[Standing], cost: int = 1) -> None:
     """Note how the buckets stand. Raises RateLimited if one refused."""
-    for standing in standings:
-        if standing is not None:
-            counted.standings[standing.policy.endpoint_class, standing.policy.subject_kind] = standing
-    refusing = [standing for standing in standings if standing is not None and standing.is_refused]
+    # Of what is counted again the later one has less left, so it is the one that is told.
+    counted.standings += standings
+    refusing = [standing for standing in standings if standing.is_refused]
     if refusing:
         # The one that takes longest, for before that the request can't succeed.
         worst = max(refusing, key=lambda standing: math.inf if standing.retry_seconds is None else standing.retry_seconds)
-        counted.standings = {(worst.policy.endpoint_class, worst.policy.subject_kind): worst}
+        counted.standings = [worst]
         raise _refusal(worst, cost)
 
 

@@ -1,7 +1,7 @@
 """What a process may give out without asking Redis: lots of a limit, each for a moment.
 
 Invariants:
-- What is given out was charged in Redis before. A lot is `LOT` of the limit at most, less where little is left of it.
+- What is given out was charged in Redis before. A lot is `LOT` of the limit and `MAX_LOT` at most, less where little is left of it.
 - A lot is given out within `LEASE_SECONDS` (a slice of the window, if that is shorter); what is left of it is given back with the next question.
   So in any window at most the limit is given out, and one lot for each process on top; and at most that much of a limit lies idle.
 - Of a request that one bucket refuses, no bucket gives out anything.
@@ -18,6 +18,8 @@ from accounts.limits.counting import SLICES, Charge, Counter, Reply
 from accounts.limits.policies import Bucket, Policy, Standing
 
 LOT = 0.01
+# What one process stores in a second at most.
+MAX_LOT = 20_000
 LEASE_SECONDS = 1.0
 # A refusal is repeated for so long at most without asking Redis: somebody may have given back meanwhile.
 REFUSAL_SECONDS = 0.25
@@ -45,45 +47,55 @@ class Leases:
         self._clock = clock
         self._now_ms = now_ms
         self._lock = threading.Lock()
-        self._leases: dict[tuple[str, str, str], _Lease] = {}
+        self._leases: dict[tuple[str, str, int, str], _Lease] = {}
 
     def take(self, buckets: Sequence[Bucket], cost: int) -> list[Standing]:
         """`cost` of each bucket, or of none: how they stand now, in their order. Raises what the counter raises."""
         now = self._clock()
         with self._lock:
             leases = [self._lease_of(bucket, now) for bucket in buckets]
+            for lease in leases:
+                if lease.tokens < cost or now >= lease.ends_at:
+                    break
+            else:
+                for lease in leases:
+                    lease.tokens -= cost
+                return [_standing(lease, now) for lease in leases]
+        return self._ask(list(zip(buckets, leases, strict=True)), cost, now)
+
+    def _ask(self, asked: list[tuple[Bucket, _Lease]], cost: int, now: float) -> list[Standing]:
+        """`take` where the lots do not suffice: one round trip, unless a refusal is known already."""
+        leases = [lease for _, lease in asked]
+        charges: list[tuple[_Lease, Charge]] = []
+        reserved: list[_Lease] = []
+        with self._lock:
             if any(_is_refused(lease, cost, now) for lease in leases):
                 return [_standing(lease, now, is_refused=_is_refused(lease, cost, now)) for lease in leases]
-            charges: list[tuple[_Lease, Charge]] = []
-            reserved: list[_Lease] = []
-            for bucket, lease in zip(buckets, leases, strict=True):
+            for bucket, lease in asked:
                 if lease.tokens >= cost and now < lease.ends_at:
                     lease.tokens -= cost
                     reserved.append(lease)
                 else:
                     charges.append((lease, _charge(bucket, lease, cost)))
-            if not charges:
-                return [_standing(lease, now) for lease in leases]
+        refusing: list[_Lease] = []
         try:
-            replies = self._counter.charge([charge for _, charge in charges], now_ms=self._now_ms())
+            replies = self._counter.charge([charge for _, charge in charges], now_ms=self._now_ms()) if charges else []
         except BaseException:
-            with self._lock:
-                for lease in reserved:
-                    lease.tokens += cost
+            self._put_back(reserved, cost)
             raise
         with self._lock:
             now = self._clock()
-            refusing = []
             for (lease, _), reply in zip(charges, replies, strict=True):
                 _learn(lease, reply, cost, now)
-                if reply.granted:
-                    reserved.append(lease)
-                else:
-                    refusing.append(lease)
-            if refusing:
-                for lease in reserved:
-                    lease.tokens += cost
-            return [_standing(lease, now, is_refused=any(lease is one for one in refusing)) for lease in leases]
+                (reserved if reply.granted else refusing).append(lease)
+        if refusing:
+            self._put_back(reserved, cost)
+        return [_standing(lease, now, is_refused=any(lease is one for one in refusing)) for lease in leases]
+
+    def _put_back(self, reserved: Sequence[_Lease], cost: int) -> None:
+        with self._lock:
+            for lease in reserved:
+                lease.tokens += cost
 
     def forget(self) -> None:
         """Ask Redis anew for everything. What was leased stays charged until its window is over."""
@@ -92,12 +104,15 @@ class Leases:
 
     def _lease_of(self, bucket: Bucket, now: float) -> _Lease:
         policy = bucket.policy
-        key = (policy.endpoint_class, policy.subject_kind, bucket.subject)
+        key = (policy.endpoint_class, policy.subject_kind, policy.window_seconds, bucket.subject)
         lease = self._leases.get(key)
-        if lease is None or lease.policy != policy:
+        if lease is None:
             if len(self._leases) >= MAX_LEASES:
                 self._make_room(now)
             lease = self._leases[key] = _Lease(policy)
+        elif lease.policy != policy:
+            # Another amount for the same count: ask at once, and give back what may be more than the new limit.
+            lease.policy, lease.ends_at, lease.refused_until = policy, 0.0, 0.0
         return lease
 
     def _make_room(self, now: float) -> None:
@@ -114,7 +129,7 @@ def _is_refused(lease: _Lease, cost: int, now: float) -> bool:
 def _charge(bucket: Bucket, lease: _Lease, cost: int) -> Charge:
     """The question for a lot; what is left of the last one goes back with it."""
     left, lease.tokens = lease.tokens, 0
-    return Charge(bucket, cost, max(cost, int(bucket.policy.amount * LOT)), left, lease.slice)
+    return Charge(bucket, cost, max(cost, min(int(bucket.policy.amount * LOT), MAX_LOT)), left, lease.slice)
 
 
 def _learn(lease: _Lease, reply: Reply, cost: int, now: float) -> None:

@@ -77,6 +77,8 @@ class Policies:
     _general: dict[tuple[str, str], Policy] = field(default_factory=dict)
     _by_tenant: dict[tuple[str, str, uuid.UUID], Policy] = field(default_factory=dict)
     _by_holder: dict[tuple[str, uuid.UUID, str], Policy] = field(default_factory=dict)
+    # Made once for each caller, and gone with this value, which lives for seconds.
+    _buckets: dict[tuple[str, uuid.UUID, str], tuple[Bucket, Bucket]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[RateRow]) -> Policies:
@@ -100,6 +102,15 @@ class Policies:
 
     def of_tenant(self, endpoint_class: str, tenant_id: uuid.UUID) -> Policy:
         return self._by_tenant.get((endpoint_class, TENANT, tenant_id)) or self._general[endpoint_class, TENANT]
+
+    def buckets_of(self, endpoint_class: str, tenant_id: uuid.UUID, source: str) -> tuple[Bucket, Bucket]:
+        """What a caller's requests are counted in: the principal's and the tenant's."""
+        found = self._buckets.get((endpoint_class, tenant_id, source))
+        if found is None:
+            of_principal = Bucket(self.of_principal(endpoint_class, tenant_id, source), f"{tenant_id}:{source}")
+            found = (of_principal, Bucket(self.of_tenant(endpoint_class, tenant_id), str(tenant_id)))
+            self._buckets[endpoint_class, tenant_id, source] = found
+        return found
 
     def of_address(self, endpoint_class: str) -> Policy:
         return self._general[endpoint_class, ADDRESS]

@@ -16,16 +16,19 @@ logger = logging.getLogger(__name__)
 # A database that is away is not waited for by every request.
 RETRY_SECONDS = 5.0
 _lock = threading.Lock()
-_policies = Policies.of([])
+_BUILT_IN = Policies.of([])
+_policies = _BUILT_IN
 _looked_up_until = 0.0
 
 
 def policies() -> Policies:
     """The limits that count now, at most `AUDITLOG_CREDENTIAL_CACHE_SECONDS` old. Without the database: those known last, or those built in."""
     global _policies, _looked_up_until
-    if time.monotonic() >= _looked_up_until and _lock.acquire(blocking=False):
-        # One request looks; the others go on with what is known.
+    # One request looks; the others go on with what is known. Of a new process they wait: what is built in may be too narrow for them.
+    if time.monotonic() >= _looked_up_until and _lock.acquire(blocking=_policies is _BUILT_IN):
         try:
+            if time.monotonic() < _looked_up_until:
+                return _policies
             _policies = Policies.of(_rows())
             _looked_up_until = time.monotonic() + settings.AUDITLOG_CREDENTIAL_CACHE_SECONDS
         except (DatabaseError, InterfaceError) as error:

@@ -20,18 +20,18 @@ from accounts.models import EndpointClass
 from accounts.problems import Unavailable
 
 
-def count_address(request: HttpRequest, breaker: Breaker) -> Standing | None:
+def count_address(request: HttpRequest, breaker: Breaker) -> Standing:
     """One more attempt from this address. Raises Unavailable without Redis."""
     return _count(request, breaker, policies().of_address(EndpointClass.SIGN_IN), counted_address(client_address(request)))
 
 
-def count_user_name(request: HttpRequest, breaker: Breaker, user_name: str) -> Standing | None:
+def count_user_name(request: HttpRequest, breaker: Breaker, user_name: str) -> Standing:
     """One more attempt as this user, whether there is such a user or not. Raises Unavailable without Redis."""
     # Django compares names after NFKC; upper and lower case differ there, but a guesser's tries at both are tries at one person.
     return _count(request, breaker, policies().of_user_name(), unicodedata.normalize("NFKC", user_name).casefold())
 
 
-def _count(request: HttpRequest, breaker: Breaker, policy: Policy, subject: str) -> Standing | None:
+def _count(request: HttpRequest, breaker: Breaker, policy: Policy, subject: str) -> Standing:
     try:
         usage = breaker.call(
             lambda: get_usage(

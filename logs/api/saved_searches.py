@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from accounts.limits import writing
 from accounts.models import EndpointClass
-from accounts.permissions import MayRead, principal_of
+from accounts.permissions import MayReadWithin, principal_of
 from accounts.principals import Principal
 from accounts.problems import Invalid, NotFound
 from logs.api import saved_searches_documentation as documentation
@@ -90,7 +90,7 @@ class SavedSearchPage(msgspec.Struct):
 
 class SavedSearchesView(LeanView):
     rate_class = writing(EndpointClass.SEARCH)
-    permission_classes = [MayRead]
+    permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.list_searches_with(SavedSearchPage))
     def get(self, request: Request) -> HttpResponse:
@@ -110,7 +110,7 @@ class SavedSearchesView(LeanView):
 
 class SavedSearchView(LeanView):
     rate_class = writing(EndpointClass.SEARCH)
-    permission_classes = [MayRead]
+    permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.get_search_with(SavedSearchOutput))
     def get(self, request: Request, id: int) -> HttpResponse:
@@ -132,7 +132,7 @@ class SavedSearchView(LeanView):
 
 class SavedSearchEntriesView(LeanView):
     rate_class = writing(EndpointClass.SEARCH)
-    permission_classes = [MayRead]
+    permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.run_search_with(EntryPage))
     def get(self, request: Request, id: int) -> HttpResponse:

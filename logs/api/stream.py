@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead
 from accounts.problems import NotAcceptable
 from accounts.schema import UNAVAILABLE, problem_response
@@ -49,6 +50,7 @@ _documentation: dict[str, Any] = {
 class StreamView(LeanView):
     """Answers who asks without saying that they accept events, and servers that were sent what only the ASGI server can serve."""
 
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**_documentation)

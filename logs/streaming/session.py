@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import functools
 import logging
 import time
@@ -26,7 +27,7 @@ from accounts.problems import Fault, NotAllowed, Problem, Unavailable
 from logs.errors import InvalidQuery
 from logs.integrity.lag import read_lag
 from logs.search.filters import filters_of
-from logs.search.pages import what_they_may_see
+from logs.search.sight import asked_by
 from logs.search.tree import All
 from logs.streaming import messages
 from logs.streaming.feed import Feed, Feeds, in_reader
@@ -227,6 +228,8 @@ class Session:
             except Unavailable:
                 # The database is away; what was allowed a moment ago is, until it can be asked again.
                 continue
+            if now.restriction.is_over(datetime.datetime.now(datetime.UTC)):
+                raise Ended(Close.NOT_ALLOWED, NotAllowed("The grant that allowed it is over."))
             if now == before:
                 continue
             if (now.tenant_id, now.source) != (before.tenant_id, before.source):
@@ -269,7 +272,7 @@ def tree_of(asked: Subscribe, principal: Principal) -> All:
         query["q"] = asked.q
     for name, values in asked.filters.items():
         query.setlist(name, values)
-    return All((*filters_of(query).tree().nodes, *what_they_may_see(principal)))
+    return asked_by(principal, filters_of(query).tree())
 
 
 async def _lag_seconds() -> float | None:

@@ -203,5 +203,14 @@ def test_a_changed_limit_counts_at_once_for_who_holds_a_lot() -> None:
     assert process.take([narrower], 1)[0].is_refused
 
 
+def test_a_narrowed_limit_takes_back_what_was_leased_of_the_wide_one() -> None:
+    clock, one = Clock(), bucket(1_000_000)
+    process = clock.process()
+    process.take([one], 5)
+    narrower = Bucket(one.policy._replace(amount=20), one.subject)
+    standing = process.take([narrower], 1)[0]
+    assert (standing.is_refused, standing.remaining) == (False, 14)
+
+
 def test_whose_a_count_is_does_not_stand_in_redis() -> None:
     assert "alice" not in Bucket(Policy("sign_in", "principal", 1, 1), "alice").key
