@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.permissions import AllowAny
@@ -113,13 +114,18 @@ class RefreshView(OpenView):
     )
     def post(self, request: Request) -> Response:
         refresh = self.given(request, RefreshSerializer)["refresh"]
-        try:
-            made = tokens.rotate(refresh)
-        except RefreshReused as reused:
-            # It has been ended by now, whether that can be recorded or not.
-            recorded(request._request, reused.user, "REFRESH_REUSED", "failure", sign_in=str(reused.family.pk))
-            raise
-        return Response(TokensSerializer(made).data)
+        with transaction.atomic():
+            try:
+                made = tokens.rotate(refresh)
+            except RefreshReused as reused:
+                # Kept for after the commit: an exception that left here would take the family's end back.
+                refused = reused
+            else:
+                # If it can't be recorded, the token that was sent stays good.
+                recorded(request._request, made.user, "REFRESH")
+                return Response(TokensSerializer(made).data)
+        recorded(request._request, refused.user, "REFRESH_REUSED", "failure", sign_in=str(refused.family.pk))
+        raise refused
 
 
 class VerifyView(OpenView):
@@ -148,8 +154,9 @@ class SignOutView(OpenView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        user = tokens.end_family(self.given(request, RefreshSerializer)["refresh"])
-        recorded(request._request, user, "LOGOUT")
+        refresh = self.given(request, RefreshSerializer)["refresh"]
+        with transaction.atomic():
+            recorded(request._request, tokens.end_family(refresh), "LOGOUT")
         return Response({})
 
 
