@@ -23,10 +23,13 @@ from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 
 from auditlog_project.http_bridge import HttpBridge
+from auditlog_project.start import refuse_unsafe_settings
 from logs.ingest import close_writer
 from logs.streaming import EventStream, StreamConsumer
 from logs.streaming.events import PATH, accepts_events
 from logs.streaming.hanging_up import HangingUp
+
+refuse_unsafe_settings()
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:

@@ -15,14 +15,15 @@ from accounts.recording import RecordedView
 
 # Routes that need no deed, with the reason.
 UNRECORDED = {
+    "api/v1/auth/jwks": "the public keys, which are the same for everybody",
     "api/v1/schema": "the documentation, which is the same for everybody",
     "api/v1/docs": "the documentation, which is the same for everybody",
     "api/v1/redoc": "the documentation, which is the same for everybody",
     "api/v1/auth/me": "tells a person their own name and roles, and nothing of a log",
     "api/v1/auth/token/verify": "tells whoever has a token whether it is good, and nothing of a log",
-    "api/v1/auth/token": "records by itself, in the log of each tenant of the person (accounts.sign_ins)",
-    "api/v1/auth/token/refresh": "records by itself, in the log of each tenant of the person (accounts.sign_ins)",
-    "api/v1/auth/sign-out": "records by itself, in the log of each tenant of the person (accounts.sign_ins)",
+    "api/v1/auth/token": "records by itself, in the log of each tenant of the person (accounts.sign_in)",
+    "api/v1/auth/token/refresh": "records by itself, in the log of each tenant of the person (accounts.sign_in)",
+    "api/v1/auth/sign-out": "records by itself, in the log of each tenant of the person (accounts.sign_in)",
 }
 METHODS = ("get", "post", "put", "patch", "delete")
 
