@@ -18,6 +18,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from accounts.problems import Invalid
+from accounts.recorded_admin import RecordedAdmin
 from accounts.standing import of_now
 from logs.catalogue import check_schema
 from logs.masking_rules import Preview, preview
@@ -38,7 +39,7 @@ from logs.verification.runs import findings_of
 
 
 @admin.register(LogSettings)
-class LogSettingsAdmin(admin.ModelAdmin):
+class LogSettingsAdmin(RecordedAdmin):
     list_display = ["tenant", "catalogue_mode"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: LogSettings | None = None) -> list[str]:
@@ -69,7 +70,8 @@ class ActionSchemaInline(admin.TabularInline):
 
 
 @admin.register(ActionDefinition)
-class ActionDefinitionAdmin(admin.ModelAdmin):
+class ActionDefinitionAdmin(RecordedAdmin):
+    resource_type = "audit_log_action"
     list_display = ["name", "tenant", "title_template", "default_severity"]
     list_filter = ["tenant"]
     search_fields = ["name"]
@@ -77,9 +79,10 @@ class ActionDefinitionAdmin(admin.ModelAdmin):
 
 
 @admin.register(VerificationRun)
-class VerificationRunAdmin(admin.ModelAdmin):
+class VerificationRunAdmin(RecordedAdmin):
     """Runs are made by `verify_log` and by the schedule; they are looked at here."""
 
+    resource_type = "audit_log_verification"
     list_display = ["tenant", "started_at", "duration", "low", "high", "verified_count", "result", "started_by"]
     list_filter = ["result", "tenant"]
     readonly_fields = ["tenant", "started_by", "started_at", "finished_at", "duration", "low", "high", "verified_count", "result", "findings_in_words", "error"]
@@ -100,9 +103,10 @@ class VerificationRunAdmin(admin.ModelAdmin):
 
 
 @admin.register(SavedSearch)
-class SavedSearchAdmin(admin.ModelAdmin):
+class SavedSearchAdmin(RecordedAdmin):
     """Searches are saved and changed over the API, which checks the question; here they are described, shared or not, and deleted."""
 
+    resource_type = "audit_log_saved_search"
     list_display = ["name", "owner", "tenant", "is_shared", "updated_at"]
     list_filter = ["tenant", "is_shared"]
     search_fields = ["name", "owner__username"]
@@ -146,7 +150,7 @@ class MaskingRuleForm(forms.ModelForm):
 
 
 @admin.register(MaskingRule)
-class MaskingRuleAdmin(admin.ModelAdmin):
+class MaskingRuleAdmin(RecordedAdmin):
     """New rules begin switched off: they are looked at on recent entries first, by their preview."""
 
     form = MaskingRuleForm
@@ -222,7 +226,7 @@ class BuiltInMaskingForm(forms.ModelForm):
 
 
 @admin.register(BuiltInMasking)
-class BuiltInMaskingAdmin(admin.ModelAdmin):
+class BuiltInMaskingAdmin(RecordedAdmin):
     """What a tenant wants otherwise of a built-in rule. Without a row the rule is on, with its own action."""
 
     form = BuiltInMaskingForm
