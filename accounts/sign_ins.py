@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 NOBODY = "unknown"
 
 
-def record_session(request: HttpRequest | None, user: User | None, deed: Deed, outcome: Outcome = "success", **metadata: Any) -> None:
+def record_session(request: HttpRequest | None, user: User | None, deed: Deed, outcome: Outcome = "success", /, **metadata: Any) -> None:
     """Record what became of a session, in each log that it concerns: in all or none. Raises NotRecorded.
 
     `user` None: somebody by a name that nobody has. Failures are bounded as refused attempts are (accounts.refusals).
