@@ -110,7 +110,8 @@ def commands(bind: str, port: int, workers: int) -> dict[str, list[str]]:
     # One connection each, live streams too: granian's own bound (1,024 for all workers) would hold a load balancer's idle ones up.
     web += ["--backlog", "2048", "--backpressure", "2048"]
     web += ["--respawn-failed-workers", "--workers-kill-timeout", str(WEB_STOP_SECONDS), "--http1-keep-alive"]
-    web += ["auditlog_project.asgi:application"]
+    # No line for each request: a path may hold what somebody searches for, and a link to an export is a credential.
+    web += ["--no-access-log", "auditlog_project.asgi:application"]
     celery = [sys.executable, "-m", "celery", "-A", "auditlog_project.celery"]
     # Gossip and mingle acquaint workers with each other; here there is one.
     worker = [*celery, "worker", "--concurrency", "2", "--loglevel", "info", "--without-gossip", "--without-mingle"]
