@@ -335,7 +335,7 @@ def test_of_a_key_given_twice_the_last_is_stored_shown_and_hashed(admin: Api, bo
     made = admin.send("POST", LOGS, body).json()
     sequence_all()
     answer = admin.get(f"{LOGS}/{made['id']}")
-    assert shown in answer.content
+    assert shown in answer.content.replace(b" ", b"")
     assert b"first" not in answer.content
     assert admin.get(f"{LOGS}/{made['id']}/proof").status_code == 200
 
