@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import subprocess
+import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -135,7 +135,7 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:
     """What the management command printed. Raises SetupError with the end of its output if it fails."""
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # nosec B603  # arguments of ours, as a list
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
         raise SetupError(f"`manage.py {arguments[0]}` failed (exit code {done.returncode}):\n{tail}")
@@ -165,11 +165,11 @@ def _check_port(bind: str, port: int) -> None:
 
 
 def _host_to_show(bind: str) -> str:
-    return "localhost" if bind in ("127.0.0.1", "::1", "0.0.0.0", "::", "localhost") else _bracketed(bind)  # noqa: S104  compared, not bound
+    return "localhost" if bind in ("127.0.0.1", "::1", "0.0.0.0", "::", "localhost") else _bracketed(bind)  # noqa: S104  compared, not bound  # nosec B104
 
 
 def _host_to_ask(bind: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bind) or _bracketed(bind)  # noqa: S104  compared, not bound
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bind) or _bracketed(bind)  # noqa: S104  compared, not bound  # nosec B104
 
 
 def _bracketed(host: str) -> str:
