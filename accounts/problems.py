@@ -2,7 +2,7 @@
 
     Problem
     ├── Refused        4xx: the caller's doing; says where (`pointer`) and what would be right
-    │   └── PayloadTooLarge, NotAuthenticated, NotAllowed, NotFound, ...
+    │   └── PayloadTooLarge, NotAuthenticated, NotAllowed, NotFound, ChangedMeanwhile, ...
     └── Unavailable    503 with Retry-After: ours or the database's doing; nothing was stored unless it says so
 
 `logs.errors` continues the tree. Every problem has a stable `code`; `type` is `urn:auditlog:problem:<code>`.
@@ -138,6 +138,15 @@ class NotAcceptable(Refused):
     title = "No answer in a format that you accept"
 
 
+class ChangedMeanwhile(Refused):
+    status = 412
+    code = "changed_meanwhile"
+    title = "It was changed meanwhile"
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(f"It was changed since you read it. It is at {etag} now: read it again, then change it.", headers={"ETag": etag})
+
+
 class PayloadTooLarge(Refused):
     status = 413
     code = "body_too_large"
@@ -157,6 +166,30 @@ class TooManyRequests(Refused):
     status = 429
     code = "too_many_requests"
     title = "Too many requests"
+
+
+class LockedOut(Refused):
+    """Too many failed attempts to sign in by this name; the same for names that nobody has."""
+
+    status = 429
+    code = "locked_out"
+    title = "Too many failed attempts to sign in"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Signing in by this name has failed too often. Try again in {retry_after_seconds} seconds.",
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(TooManyRequests):
+    """More than a limit allows; `retry_after_seconds` from now it may succeed."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class Unavailable(Problem):

@@ -7,6 +7,7 @@ A secret may come from a file instead: `NAME_FILE` holds the path.
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -88,17 +89,21 @@ class Environment:
 
         return self._read(name, "true or false", "true" if default else "false", meaning, convert)
 
-    def choice(self, name: str, choices: tuple[str, ...], default: str, meaning: str) -> str:
+    def choice(self, name: str, choices: tuple[str, ...], default: str, meaning: str, *, shown_default: str | None = None) -> str:
         def convert(text: str) -> str:
             if text not in choices:
                 raise ValueError(f"has to be one of {', '.join(choices)}")
             return text
 
-        return self._read(name, " | ".join(choices), default, meaning, convert)
+        return self._read(name, " | ".join(choices), default, meaning, convert, shown_default)
 
     def items(self, name: str, default: str, meaning: str) -> list[str]:
         """A list, separated by commas."""
         return self._read(name, "list", default, meaning, lambda text: [item.strip() for item in text.split(",") if item.strip()])
+
+    def networks(self, name: str, default: str, meaning: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """Networks (`10.0.0.0/8`) or single addresses, separated by commas."""
+        return self._read(name, "networks", default, meaning, lambda text: [ipaddress.ip_network(item.strip()) for item in text.split(",") if item.strip()])
 
     def _read(self, name: str, kind: str, default: str | None, meaning: str, convert: Callable[[str], Value], shown_default: str | None = None) -> Value:
         shown = shown_default or ("(required)" if default is None else default)

@@ -1,27 +1,26 @@
-"""Sign-in for people and keys for services."""
+"""Who am I, and keys for services."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
-from rest_framework_simplejwt import views as simplejwt
 
-from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, MeSerializer
+from accounts import granting
+from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, GrantedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
-from accounts.models import ApiKey, Tenant, User
+from accounts.limits import LimitedView, writing
+from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
 
-BAD_TOKEN = problem_response(401, "not_authenticated", "Who are you?", "Token is invalid")
-BAD_PASSWORD = problem_response(401, "not_authenticated", "Who are you?", "No active account found with the given credentials")
 INVALID = problem_response(
     422,
     "invalid",
@@ -36,6 +35,7 @@ KEY_ROW = {
     "name": "billing",
     "prefix": "abcdefghijkl",
     "scopes": ["logs:write"],
+    "grant": None,
     "created_at": "2026-01-31T12:00:00.000000Z",
     "expires_at": None,
     "revoked_at": None,
@@ -52,69 +52,10 @@ ME = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
-SEND_REFRESH = OpenApiExample("a refresh token", value={"refresh": "eyJhbGciOi..."}, request_only=True)
-TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_token",
-        summary="Sign in",
-        description="Exchanges user name and password for an access token (short-lived) and a refresh token.",
-        responses={200: simplejwt.TokenObtainPairView.serializer_class, 401: BAD_PASSWORD, 422: INVALID},
-        examples=[
-            OpenApiExample("sign in", value={"username": "alice", "password": "correct horse battery staple"}, request_only=True),  # nosec B105  # an example of the documentation
-            OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"]),
-        ],
-        auth=[],
-    )
-)
-class TokenView(simplejwt.TokenObtainPairView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_refresh",
-        summary="Get a new access token",
-        description="Gives a new pair; the refresh token that was sent is used up (rotation) and can't be used again.",
-        responses={200: simplejwt.TokenRefreshView.serializer_class, 401: BAD_TOKEN, 422: INVALID},
-        examples=[SEND_REFRESH, OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"])],
-        auth=[],
-    )
-)
-class RefreshView(simplejwt.TokenRefreshView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_verify",
-        summary="Check a token",
-        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
-        auth=[],
-        examples=[OpenApiExample("a token", value={"token": "eyJhbGciOi..."}, request_only=True)],  # nosec B105  # an example of the documentation
-    )
-)
-class VerifyView(simplejwt.TokenVerifyView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_sign_out",
-        summary="Sign out",
-        description="Ends a refresh token.",
-        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
-        auth=[],
-        examples=[SEND_REFRESH],
-    )
-)
-class SignOutView(simplejwt.TokenBlacklistView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-
-class MeView(APIView):
+class MeView(LimitedView):
+    rate_class = EndpointClass.OTHER
     # Works without X-Tenant, so that a person can see which tenants there are to choose from.
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
@@ -132,7 +73,8 @@ class MeView(APIView):
         return Response(MeSerializer({"username": user.username, "email": user.email, "memberships": memberships}).data)
 
 
-class ApiKeysView(APIView):
+class ApiKeysView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
 
     @extend_schema(
@@ -142,7 +84,7 @@ class ApiKeysView(APIView):
         examples=[KEYS],
     )
     def get(self, request: Request) -> Response:
-        keys = ApiKey.objects.filter(tenant_id=principal_of(request).tenant_id)
+        keys = ApiKey.objects.select_related("grant").filter(tenant_id=principal_of(request).tenant_id)
         return Response(ApiKeySerializer(keys, many=True).data)
 
     @extend_schema(
@@ -157,17 +99,38 @@ class ApiKeysView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        serializer = ApiKeySerializer(data=request.data)
+        serializer = ApiKeySerializer(data=request.data, context={"tenant_id": principal_of(request).tenant_id})
         serializer.is_valid(raise_exception=True)
         tenant = Tenant.objects.get(pk=principal_of(request).tenant_id)
         creator = User.objects.get(pk=principal_of(request).user_pk or 0)
-        row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
+        with transaction.atomic():
+            granting.lock_for_holder(tenant.pk, serializer.validated_data.get("grant"))
+            row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
         row.key = key  # type: ignore[attr-defined]  # read by the serializer, this once
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ApiKeyView(APIView):
+class ApiKeyView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
+
+    @extend_schema(
+        operation_id="api_keys_change",
+        summary="Change an API key's grant",
+        description="It counts within `AUDITLOG_CREDENTIAL_CACHE_SECONDS`. A key's scopes are its own for life.",
+        request=GrantedApiKeySerializer,
+        responses={200: ApiKeySerializer, 404: NOT_FOUND, 422: INVALID},
+        examples=[
+            OpenApiExample("a grant", value={"grant": 7}, request_only=True),
+            OpenApiExample("changed", value=KEY_ROW | {"grant": 7}, response_only=True, status_codes=["200"]),
+        ],
+    )
+    def patch(self, request: Request, pk: int) -> Response:
+        tenant_id = principal_of(request).tenant_id
+        get_object_or_404(ApiKey, pk=pk, tenant_id=tenant_id)
+        serializer = GrantedApiKeySerializer(data=request.data, context={"tenant_id": tenant_id})
+        serializer.is_valid(raise_exception=True)
+        return Response(ApiKeySerializer(granting.change_key(tenant_id, pk, serializer.validated_data["grant"])).data)
 
     @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})
     def delete(self, request: Request, pk: int) -> Response:

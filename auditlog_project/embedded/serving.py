@@ -18,13 +18,15 @@ from auditlog_project.embedded.errors import SetupError
 from auditlog_project.embedded.lock import sole_user
 from auditlog_project.embedded.servers import EmbeddedServers
 from auditlog_project.embedded.signals import ignore_stop
-from auditlog_project.embedded.signing_key import signing_key_file
+from auditlog_project.embedded.signing_key import FILE_NAME, TOKEN_KEY_FILE_NAME, signing_key_file
 from auditlog_project.embedded.supervisor import STOP_SECONDS, supervise
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")
 # What only migrations and the sequencer need: rights on the log's tables, and the key that signs for it.
 OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDITLOG_SIGNING_KEY")
+# What only those who sign people in need: the key of their tokens.
+OF_THE_WEB = ("AUDITLOG_TOKEN_KEY",)
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
 WEB_STOP_SECONDS = 40
 
@@ -33,7 +35,7 @@ def run(state: Path) -> int:
     """Prepare everything and serve until asked to stop. Returns the exit code; raises SetupError if it can't start."""
     with sole_user(state, patience_seconds=STOP_SECONDS + 10):
         if _has_own_servers():
-            return _serve(_with_signing_key(os.environ | {"AUDITLOG_STATE_DIR": str(state)}, state))
+            return _serve(_with_keys(os.environ | {"AUDITLOG_STATE_DIR": str(state)}, state))
         servers = EmbeddedServers(state)
         environment = _with_addresses(servers)
         # Before the servers are started: a taken port should not cost their start.
@@ -70,11 +72,14 @@ def _with_addresses(servers: EmbeddedServers) -> dict[str, str]:
     return ours | given | {"AUDITLOG_STATE_DIR": str(servers.folders.state)}
 
 
-def _with_signing_key(environment: dict[str, str], state: Path) -> dict[str, str]:
-    """For servers of the caller's own, too, checkpoints are signed: by the caller's key, or by one that is made in `state`."""
-    if environment.get("AUDITLOG_SIGNING_KEY") or environment.get("AUDITLOG_SIGNING_KEY_FILE"):
-        return environment
-    return environment | {"AUDITLOG_SIGNING_KEY_FILE": str(signing_key_file(state / "secrets"))}
+def _with_keys(environment: dict[str, str], state: Path) -> dict[str, str]:
+    """For servers of the caller's own, too, checkpoints and tokens are signed: by the caller's keys, or by ones that are made in `state`."""
+    made = {
+        f"{name}_FILE": str(signing_key_file(state / "secrets", file_name))
+        for name, file_name in (("AUDITLOG_SIGNING_KEY", FILE_NAME), ("AUDITLOG_TOKEN_KEY", TOKEN_KEY_FILE_NAME))
+        if not (environment.get(name) or environment.get(name + "_FILE"))
+    }
+    return environment | made
 
 
 def _settings(environment: Mapping[str, str]) -> Any:
@@ -129,7 +134,12 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
     shared = {name: value for name, value in environment.items() if name.removesuffix("_FILE") not in OF_THE_SEQUENCER}
     shared = {name: value for name, value in shared.items() if name.removesuffix("_FILE") != "AUDITLOG_VERIFIER_KEYS"}
     shared["AUDITLOG_VERIFIER_KEYS"] = public_keys
-    return {name: dict(environment) if name == "sequencer" else dict(shared) for name in names}
+
+    def of(process: str) -> dict[str, str]:
+        given = environment if process == "sequencer" else shared
+        return {name: value for name, value in given.items() if process == "web" or name.removesuffix("_FILE") not in OF_THE_WEB}
+
+    return {name: of(name) for name in names}
 
 
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:

@@ -9,6 +9,7 @@ from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import Fault, NotFound
 from logs.api import integrity_documentation as documentation
@@ -17,6 +18,7 @@ from logs.api.views import LeanView, entry_id
 from logs.errors import InvalidQuery
 from logs.integrity import proving, published
 from logs.integrity.tiles import Tile, parse_path
+from logs.search import sight
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters, number_in
 from logs.storage.reading import tenant_transaction
@@ -27,6 +29,7 @@ CHANGING = {"Cache-Control": "no-cache"}
 
 
 class CheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.checkpoint)
@@ -38,6 +41,7 @@ class CheckpointView(LeanView):
 
 
 class CheckpointsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.checkpoints)
@@ -52,6 +56,7 @@ class CheckpointsView(LeanView):
 
 
 class KeptCheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.kept_checkpoint)
@@ -65,6 +70,7 @@ class KeptCheckpointView(LeanView):
 
 
 class TileView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.tile)
@@ -80,6 +86,7 @@ class TileView(LeanView):
 
 
 class ConsistencyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.consistency)
@@ -94,6 +101,7 @@ class ConsistencyView(LeanView):
 
 
 class KeyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.key)
@@ -105,6 +113,7 @@ class KeyView(LeanView):
 
 
 class ProofView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.proof)
@@ -113,7 +122,9 @@ class ProofView(LeanView):
         check_parameters(query, ["tree_size", "format"])
         as_text = _format(query) == "tlog-proof"
         with tenant_transaction(principal.tenant_id) as cursor:
-            found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size"), own_user_id=principal.own_user_id)
+            # Before anything is said of it, be it that it has no position yet.
+            may_see = sight.is_seen(cursor, entry_id(id), principal)
+            found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size")) if may_see else None
         if found is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
         return _text(found.proof.encoded, CHANGING) if as_text else json_response(found.output, headers=CHANGING)

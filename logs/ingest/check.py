@@ -145,7 +145,18 @@ class Checker:
         random_62 = self._random.next_62() if key is None else ids.keyed_62(self._id_secret, key)
         id = ids.entry_id(timestamp_us, random_62)
         content = self._protection.masked(
-            Content(given.user_id, given.message, given.user_agent, metadata, metadata_text, before, before_text, after, after_text)
+            Content(
+                given.user_id,
+                given.message,
+                given.user_agent,
+                metadata,
+                metadata_text,
+                before,
+                before_text,
+                after,
+                after_text,
+                resource_type=given.resource_type,
+            )
         )
         changed = changed_fields(content.before, content.after) if content.before is not None and content.after is not None else None
         # From here on there is only what may be stored.

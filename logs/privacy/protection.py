@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What of an entry may hold secrets. JSON comes as Python values (`auditlog_verify.canonical.decode_json`) and as canonical text, which say the same.
-
-    `masked`: JSON Pointers (RFC 6901) into the entry of what was masked; None: nothing was.
-    """
-
-    user_id: str
-    message: str | None
-    user_agent: str | None
-    metadata: dict[str, Any] | None
-    metadata_text: bytes | None
-    before: dict[str, Any] | None
-    before_text: bytes | None
-    after: dict[str, Any] | None
-    after_text: bytes | None
-    masked: list[str] | None = None
+from logs.privacy.content import Content
+from logs.privacy.masking import Masker, Seal, masked_content, masker_of
 
 
 class Protection:
-    """How one tenant's entries are masked and encrypted."""
+    """How one request's entries are masked and encrypted; what is not given is not done."""
 
-    def masked(self, content: Content) -> Content:
-        """The content without what rules and detectors find."""
-        return content
+    def __init__(self, masker: Masker | None = None) -> None:
+        self._masker = masker
+
+    def masked(self, content: Content, seal: Seal | None = None) -> Content:
+        """The content without what rules and detectors find. Without a seal, what a rule says to encrypt is redacted."""
+        return content if self._masker is None else masked_content(self._masker, content, seal)
 
     def sealed(self, entry_id: str, content: Content) -> Content:
         """The content with its sensitive fields encrypted for the entry `entry_id`."""
@@ -39,5 +24,5 @@ class Protection:
 
 
 def protection_of(tenant_id: uuid.UUID) -> Protection:
-    """The protection of a tenant's entries."""
-    return Protection()
+    """The protection of the entries of one request of this tenant."""
+    return Protection(masker_of(tenant_id))
