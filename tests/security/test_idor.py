@@ -14,9 +14,9 @@ from django.conf import settings
 from django.urls import get_resolver
 
 from accounts.api_keys import create_api_key
-from accounts.models import ApiKey, Role, Tenant
+from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
 from logs.export import running
-from logs.models import ActionDefinition, ExportJob, LogSettings, SavedSearch
+from logs.models import ActionDefinition, ExportJob, LogSettings, MaskingRule, SavedSearch
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
 from tests.exporting import EXPORT, EXPORTS
 from tests.security.test_routes import ELSEWHERE, TABLE, routes
@@ -39,7 +39,17 @@ class Victim:
     job_id: str
     file_url: str
     cursor: str
+    # What was made by a POST to this path: its id.
+    made: dict[str, int]
     secrets: list[str]
+
+
+# What is made by a POST, with the text in it.
+MADE: dict[str, dict[str, Any]] = {
+    "grants": {"name": PLANTED, "forced_query": f"user:{PLANTED}"},
+    "viewer-tokens": {"query": f"user:{PLANTED}", "label": PLANTED},
+    "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +73,10 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Victim:
     page = alice.get(LOGS, limit=2, user_id=PLANTED).json()
     assert len(page["results"]) == 2
     cursor = page["next"].partition("cursor=")[2]
+    made = {path: alice.post(f"/api/v1/{path}", body).json()["id"] for path, body in MADE.items()}
+    made["members"] = Membership.objects.get(tenant=tenant).pk
     secrets = [PLANTED, PLANTED.lower(), *entry_ids, job_id, key.prefix, str(tenant.id)]
-    return Victim(tenant, alice, entry_ids, search_id, key.pk, job_id, done["file"]["url"], cursor, secrets)
+    return Victim(tenant, alice, entry_ids, search_id, key.pk, job_id, done["file"]["url"], cursor, made, secrets)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +98,12 @@ ENTRY = Named(lambda victim: victim.entry_ids[0], NO_UUID)
 JOB = Named(lambda victim: victim.job_id, NO_UUID)
 SEARCH = Named(lambda victim: str(victim.search_id), "999999999")
 ACTION = Named(lambda _: PLANTED, "THERE_IS_NONE")
+
+
+def made(path: str) -> Named:
+    return Named(lambda victim: str(victim.made[path]), "999999999")
+
+
 # Every route that names something, and what it names. A new one that is not here fails the test below.
 NAMED: dict[str, dict[str, Named]] = {
     "api/v1/exports/<str:id>": {"<str:id>": JOB},
@@ -100,6 +118,12 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/saved-searches/<int:id>/entries": {"<int:id>": SEARCH},
     "api/v1/actions/<str:name>": {"<str:name>": ACTION},
     "api/v1/actions/<str:name>/schemas": {"<str:name>": ACTION},
+    "api/v1/grants/<int:pk>": {"<int:pk>": made("grants")},
+    "api/v1/members/<int:pk>": {"<int:pk>": made("members")},
+    "api/v1/viewer-tokens/<int:pk>": {"<int:pk>": made("viewer-tokens")},
+    "api/v1/masking-rules/<int:id>": {"<int:id>": made("masking-rules")},
+    # Built in for everybody: what a tenant changes of them is its own, whoever else has the same name.
+    "api/v1/masking-rules/built-in/<str:name>": {"<str:name>": ACTION},
     "api/v1/api-keys/<int:pk>": {"<int:pk>": Named(lambda victim: str(victim.key_id), "999999999")},
 }
 
@@ -107,7 +131,7 @@ NAMED: dict[str, dict[str, Named]] = {
 def state_of(victim: Victim) -> list[Any]:
     """Everything of the victim's that a request could have changed."""
     of_tenant = {"tenant_id": victim.tenant.id}
-    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings)
+    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings, Membership, AccessGrant, ViewerToken, MaskingRule)
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 
 
