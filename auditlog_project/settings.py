@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 import warnings
 from pathlib import Path
@@ -152,6 +153,17 @@ AUDITLOG_ANCHOR_URL = env.text(
 )
 AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
 AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
+
+_outbound = env.items(
+    "AUDITLOG_OUTBOUND_ALLOW",
+    "",
+    "Networks (10.1.2.0/24) that may be called though they are not public: where receivers of webhooks run inside. "
+    "The addresses in this environment (AUDITLOG_CHECKPOINT_WEBHOOK, AUDITLOG_WITNESSES) need no such leave.",
+)
+try:
+    AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network(_network) for _network in _outbound]
+except ValueError as _error:
+    raise ImproperlyConfigured(f"AUDITLOG_OUTBOUND_ALLOW: {_error}.") from _error
 
 # -- export --------------------------------------------------------------------------------------------------------
 AUDITLOG_EXPORT_STREAMS = env.integer(
@@ -458,13 +470,19 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {"line": {"()": "auditlog_project.log_lines.InertFormatter", "format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Refusals (4xx) are answers, not faults of the server.
         "django.request": {"level": "ERROR"},
+        # Django's own handlers: a line for each request of `runserver`, and mail to people who do not exist.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         "psycopg.pool": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
+        # The web server's, whose own formatter prints what comes.
+        "_granian": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
     },
 }
