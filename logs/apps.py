@@ -6,4 +6,5 @@ class LogsConfig(AppConfig):
     verbose_name = "Log"
 
     def ready(self) -> None:
+        from logs import checks  # noqa: F401  (registers system checks)
         from logs.api import schema  # noqa: F401  (registers an OpenAPI extension)
