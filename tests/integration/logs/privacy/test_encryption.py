@@ -6,6 +6,7 @@ import base64
 import hmac
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,19 @@ def test_all_subjects_of_a_request_take_one_look_up(tenant: Tenant, service: Api
         assert service.post(BULK, entries).status_code == 201
     assert sum("logs_data_key" in query["sql"] for query in second) == 1
     assert key_count(tenant) == 2_000
+
+
+def test_key_that_was_erased_is_not_written_with_for_long(tenant: Tenant, service: Api, settings: Any) -> None:
+    settings.AUDITLOG_CREDENTIAL_CACHE_SECONDS = 0.2
+    first = key_id_of(posted(service))
+    assert key_id_of(posted(service)) == first
+    with superuser() as database:
+        erased = "wrapped_key = NULL, wrapped_subject = NULL, subject_digest = NULL, erased_at = now()"
+        database.execute(f"UPDATE auditlog.logs_data_key SET {erased} WHERE id = %s", [first])
+    time.sleep(0.3)
+    id = posted(service)
+    assert key_id_of(id) != first
+    assert service.get(f"{LOGS}/{id}").json()["before"] == BEFORE
 
 
 def test_entries_without_encrypted_fields_make_no_key(tenant: Tenant, service: Api) -> None:

@@ -1,0 +1,1 @@
+DROP INDEX auditlog.logs_data_key_erased;
