@@ -2,7 +2,7 @@
 
     Problem
     ├── Refused        4xx: the caller's doing; says where (`pointer`) and what would be right
-    │   └── PayloadTooLarge, NotAuthenticated, NotAllowed, NotFound, ...
+    │   └── PayloadTooLarge, NotAuthenticated, NotAllowed, NotFound, ChangedMeanwhile, ...
     └── Unavailable    503 with Retry-After: ours or the database's doing; nothing was stored unless it says so
 
 `logs.errors` continues the tree. Every problem has a stable `code`; `type` is `urn:auditlog:problem:<code>`.
@@ -136,6 +136,15 @@ class NotAcceptable(Refused):
     status = 406
     code = "not_acceptable"
     title = "No answer in a format that you accept"
+
+
+class ChangedMeanwhile(Refused):
+    status = 412
+    code = "changed_meanwhile"
+    title = "It was changed meanwhile"
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(f"It was changed since you read it. It is at {etag} now: read it again, then change it.", headers={"ETag": etag})
 
 
 class PayloadTooLarge(Refused):

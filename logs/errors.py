@@ -7,7 +7,6 @@ Refused
 ├── InvalidEntries         422  one or more entries are wrong; nothing was stored
 ├── IdempotencyConflict    422  the key was used for other content
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
-├── ChangedMeanwhile       412  what is to be changed is no longer what `If-Match` says
 ├── InvalidQuery           422  a filter, limit or cursor is wrong
 ├── ExportRightsLost       403  the asker of an export job may no longer read what it would hold; told by the job, not by an answer
 ├── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
@@ -69,15 +68,6 @@ class NotSequenced(Refused):
 
     def __init__(self, id: str) -> None:
         super().__init__(f"The entry {id} is stored and has no position in the log yet. Ask again in a moment.", headers={"Retry-After": "1"})
-
-
-class ChangedMeanwhile(Refused):
-    status = 412
-    code = "changed_meanwhile"
-    title = "It was changed meanwhile"
-
-    def __init__(self, etag: str) -> None:
-        super().__init__(f"It was changed since you read it. It is at {etag} now: read it again, then change it.", headers={"ETag": etag})
 
 
 class InvalidQuery(Invalid):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import status
@@ -13,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
 
-from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, MeSerializer
+from accounts import granting
+from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, GrantedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
 from accounts.models import ApiKey, Tenant, User
@@ -36,6 +38,7 @@ KEY_ROW = {
     "name": "billing",
     "prefix": "abcdefghijkl",
     "scopes": ["logs:write"],
+    "grant": None,
     "created_at": "2026-01-31T12:00:00.000000Z",
     "expires_at": None,
     "revoked_at": None,
@@ -142,7 +145,7 @@ class ApiKeysView(APIView):
         examples=[KEYS],
     )
     def get(self, request: Request) -> Response:
-        keys = ApiKey.objects.filter(tenant_id=principal_of(request).tenant_id)
+        keys = ApiKey.objects.select_related("grant").filter(tenant_id=principal_of(request).tenant_id)
         return Response(ApiKeySerializer(keys, many=True).data)
 
     @extend_schema(
@@ -157,17 +160,37 @@ class ApiKeysView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        serializer = ApiKeySerializer(data=request.data)
+        serializer = ApiKeySerializer(data=request.data, context={"tenant_id": principal_of(request).tenant_id})
         serializer.is_valid(raise_exception=True)
         tenant = Tenant.objects.get(pk=principal_of(request).tenant_id)
         creator = User.objects.get(pk=principal_of(request).user_pk or 0)
-        row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
+        with transaction.atomic():
+            granting.lock_for_holder(tenant.pk, serializer.validated_data.get("grant"))
+            row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
         row.key = key  # type: ignore[attr-defined]  # read by the serializer, this once
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
 class ApiKeyView(APIView):
     permission_classes = [IsAdmin]
+
+    @extend_schema(
+        operation_id="api_keys_change",
+        summary="Change an API key's grant",
+        description="It counts within `AUDITLOG_CREDENTIAL_CACHE_SECONDS`. A key's scopes are its own for life.",
+        request=GrantedApiKeySerializer,
+        responses={200: ApiKeySerializer, 404: NOT_FOUND, 422: INVALID},
+        examples=[
+            OpenApiExample("a grant", value={"grant": 7}, request_only=True),
+            OpenApiExample("changed", value=KEY_ROW | {"grant": 7}, response_only=True, status_codes=["200"]),
+        ],
+    )
+    def patch(self, request: Request, pk: int) -> Response:
+        tenant_id = principal_of(request).tenant_id
+        get_object_or_404(ApiKey, pk=pk, tenant_id=tenant_id)
+        serializer = GrantedApiKeySerializer(data=request.data, context={"tenant_id": tenant_id})
+        serializer.is_valid(raise_exception=True)
+        return Response(ApiKeySerializer(granting.change_key(tenant_id, pk, serializer.validated_data["grant"])).data)
 
     @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})
     def delete(self, request: Request, pk: int) -> Response:

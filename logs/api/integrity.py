@@ -17,6 +17,7 @@ from logs.api.views import LeanView, entry_id
 from logs.errors import InvalidQuery
 from logs.integrity import proving, published
 from logs.integrity.tiles import Tile, parse_path
+from logs.search import sight
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters, number_in
 from logs.storage.reading import tenant_transaction
@@ -113,7 +114,9 @@ class ProofView(LeanView):
         check_parameters(query, ["tree_size", "format"])
         as_text = _format(query) == "tlog-proof"
         with tenant_transaction(principal.tenant_id) as cursor:
-            found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size"), own_user_id=principal.own_user_id)
+            # Before anything is said of it, be it that it has no position yet.
+            may_see = sight.is_seen(cursor, entry_id(id), principal)
+            found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size")) if may_see else None
         if found is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
         return _text(found.proof.encoded, CHANGING) if as_text else json_response(found.output, headers=CHANGING)

@@ -14,7 +14,7 @@ from drf_spectacular.utils import extend_schema
 from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
-from accounts.permissions import MayRead, principal_of
+from accounts.permissions import MayReadWithin, principal_of
 from accounts.principals import Principal
 from accounts.problems import Invalid, NotFound
 from logs.api import saved_searches_documentation as documentation
@@ -87,7 +87,7 @@ class SavedSearchPage(msgspec.Struct):
 
 
 class SavedSearchesView(LeanView):
-    permission_classes = [MayRead]
+    permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.list_searches_with(SavedSearchPage))
     def get(self, request: Request) -> HttpResponse:
@@ -106,7 +106,7 @@ class SavedSearchesView(LeanView):
 
 
 class SavedSearchView(LeanView):
-    permission_classes = [MayRead]
+    permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.get_search_with(SavedSearchOutput))
     def get(self, request: Request, id: int) -> HttpResponse:
@@ -127,7 +127,7 @@ class SavedSearchView(LeanView):
 
 
 class SavedSearchEntriesView(LeanView):
-    permission_classes = [MayRead]
+    permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.run_search_with(EntryPage))
     def get(self, request: Request, id: int) -> HttpResponse:

@@ -18,7 +18,8 @@ from logs.errors import InvalidQuery
 from logs.integrity.storage import read_head
 from logs.search.filters import filters_of
 from logs.search.output import COLUMNS, EntryOutput, entries_of
-from logs.search.pages import limit_of, what_they_may_see
+from logs.search.pages import limit_of
+from logs.search.sight import asked_by
 from logs.search.sql import condition_of
 from logs.search.tree import All
 from logs.storage.reading import tenant_transaction
@@ -70,8 +71,7 @@ def is_by_position(query: QueryDict) -> bool:
 def position_question_of(query: QueryDict, principal: Principal) -> PositionQuestion:
     """The question in a query string with `order=position`. Raises InvalidQuery."""
     asked = filters_of(query, "limit", "order", "after").tree()
-    tree = All((*asked.nodes, *what_they_may_see(principal)))
-    return PositionQuestion(principal, tree, _after(query.get("after", "-1")), limit_of(query))
+    return PositionQuestion(principal, asked_by(principal, asked), _after(query.get("after", "-1")), limit_of(query))
 
 
 def _after(text: str) -> int:

@@ -34,7 +34,8 @@ class Command(BaseCommand):
         query["limit"] = str(options["limit"])
         principal = Principal(tenant.id, tenant.slug, "command:evidence", frozenset({Scope.READ}), frozenset(Ability.values))
         try:
-            lines = write_evidence(evidence_question_of(query, principal))
+            # Whoever can run this has the database itself.
+            lines = write_evidence(evidence_question_of(query, principal), lambda: True)
             if options["output"] == "-":
                 for line in lines:
                     sys.stdout.buffer.write(line)
