@@ -16,6 +16,7 @@ from logs.integrity.proving import EntryIntegrity, integrity_of
 from logs.integrity.storage import read_places
 from logs.models import Outcome, Severity
 from logs.privacy.encryption.opening import Fields, hidden, is_sealed, metadata_of_title, open_page
+from logs.privacy.encryption.pseudonyms import users_behind
 from logs.storage.columns import as_text
 
 _ENCRYPTED = (
@@ -51,6 +52,7 @@ class EntryOutput(msgspec.Struct, omit_defaults=True):
     before: Annotated[JSONObject, Meta(description=_ENCRYPTED)] | msgspec.UnsetType = msgspec.UNSET
     after: Annotated[JSONObject, Meta(description="As `before`.")] | msgspec.UnsetType = msgspec.UNSET
     integrity: Annotated[EntryIntegrity, Meta(description="Where it stands in the tenant's log; absent for the second or two until it does.")] | None = None
+    subject: Annotated[str | None, Meta(description="Who is behind the pseudonym in `user_id`, for whoever may decrypt; absent once erased.")] = None
     highlights: (
         Annotated[
             dict[str, list[tuple[int, int]]],
@@ -114,6 +116,9 @@ def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], principal: Principal,
             entry.highlights = highlight(entry)
         entries.append(entry)
     if principal.may_decrypt:
+        users = users_behind(cursor, principal.tenant_id, {entry.user_id for entry in entries})
+        for entry in entries if users else ():
+            entry.subject = users.get(entry.user_id)
         for entry, before, fields in zip(entries, stored, open_page(cursor, principal.tenant_id, stored, may_decrypt=True), strict=True):
             if fields is not before:
                 _show(entry, fields)

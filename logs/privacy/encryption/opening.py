@@ -109,7 +109,7 @@ def read_keys(database: Any, tenant_id: uuid.UUID, page: Sequence[Fields]) -> Ke
     except ImproperlyConfigured as error:
         return dict.fromkeys(ids, Gone(str(error)))
     database.execute(SELECT_LIVE_KEYS, [sorted(ids)])
-    return {row[0]: _key_of_row(masters, str(tenant_id), row) for row in database.fetchall()}
+    return {row[0]: key_of_row(masters, str(tenant_id), row) for row in database.fetchall()}
 
 
 def opened(fields: Fields, tenant_id: str, keys: Keys) -> Fields:
@@ -125,7 +125,8 @@ def opened(fields: Fields, tenant_id: str, keys: Keys) -> Fields:
     )
 
 
-def _key_of_row(masters: MasterKeys, tenant_id: str, row: Sequence[Any]) -> DataKey | Gone:
+def key_of_row(masters: MasterKeys, tenant_id: str, row: Sequence[Any]) -> DataKey | Gone:
+    """The data key of a row with the columns of SELECT_LIVE_KEYS."""
     id, pseudonym, digest, wrapped, master_key_id = row
     if wrapped is None or digest is None:
         return Gone()
