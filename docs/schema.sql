@@ -516,6 +516,8 @@ CREATE INDEX logs_checkpoint_unpublished ON auditlog.logs_checkpoint USING btree
 
 CREATE INDEX logs_compaction_due ON auditlog.logs_compaction USING btree (hours_before);
 
+CREATE INDEX logs_data_key_erased ON auditlog.logs_data_key USING btree (tenant_id, erased_at) WHERE (erased_at IS NOT NULL);
+
 CREATE UNIQUE INDEX logs_data_key_pseudonym ON auditlog.logs_data_key USING btree (tenant_id, pseudonym);
 
 CREATE UNIQUE INDEX logs_data_key_subject ON auditlog.logs_data_key USING btree (tenant_id, subject_digest);
