@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_redis import get_redis_connection
 
-from accounts.models import Role, Tenant
+from accounts.models import Role, Tenant, User
 from auditlog_project.embedded import EmbeddedServers
 from logs import catalogue
 from logs.models import LogSettings
@@ -207,3 +208,17 @@ def test_settings_are_checked_and_count_for_entries_to_come(tenant: Tenant, serv
         assert_refused(admin.send("PATCH", SETTINGS, wrong), 422, "invalid")
     assert admin.get(SETTINGS).json()["subject_key"] == "customer"
     assert_refused(Api(new_token(tenant, Role.AUDITOR)).send("PATCH", SETTINGS, {"encrypted_fields": []}), 403, "not_allowed")
+
+
+def test_admin_page_changes_what_is_encrypted(tenant: Tenant) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser(f"root-{tenant.slug}", password=None))
+    page = f"/admin/logs/logsettings/{tenant.pk}/change/"
+    assert b"encrypted_metadata_keys" in client.get(page).content
+    form = {"catalogue_mode": "off", "encrypted_fields": ["after"], "encrypted_metadata_keys": "ssn,iban", "subject_key": "customer"}
+    assert client.post(page, form).status_code == 302
+    row = LogSettings.objects.get(pk=tenant.pk)
+    assert (row.encrypted_fields, row.encrypted_metadata_keys, row.subject_key) == (["after"], ["ssn", "iban"], "customer")
+    assert client.post(page, form | {"encrypted_fields": ["message"]}).status_code == 200
+    row.refresh_from_db()
+    assert row.encrypted_fields == ["after"]
