@@ -168,6 +168,15 @@ class TooManyRequests(Refused):
     title = "Too many requests"
 
 
+class RateLimited(TooManyRequests):
+    """More than a limit allows; `retry_after_seconds` from now it may succeed."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
 class Unavailable(Problem):
     """The service can't do it now; the same request may succeed after `Retry-After`."""
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from logs.catalogue import compile_schema
+from logs.catalogue import check_schema
 from logs.models import ActionDefinition, ActionSchema, EncryptedField, LogSettings, SavedSearch, VerificationRun
 from logs.saved_searches import forget
 from logs.verification.runs import findings_of
@@ -43,7 +43,7 @@ class LogSettingsAdmin(admin.ModelAdmin):
 class ActionSchemaForm(forms.ModelForm):
     def clean_schema(self) -> Any:
         try:
-            compile_schema(self.cleaned_data["schema"])
+            check_schema(self.cleaned_data["schema"])
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return self.cleaned_data["schema"]

@@ -17,7 +17,8 @@ from logs.ingest.check import Checker, Reception
 from logs.ingest.process import writer
 from logs.models import ActionDefinition, LogSettings
 from logs.privacy import Content, Protection
-from logs.privacy.encryption import FieldSealer, encryption_of
+from logs.privacy.encryption import encryption_of
+from logs.privacy.masking import Seal
 from tests.api import LOGS, Api, entry
 from tests.storing import WAIT_SECONDS, new_key, new_tenant, principal_in
 
@@ -82,14 +83,14 @@ def key_count(tenant: Tenant) -> int:
 class SealsMessages(Protection):
     """As a masking rule that encrypts has it: the message is sealed."""
 
-    def masked(self, content: Content, sealer: FieldSealer | None) -> Content:
-        assert sealer is not None
-        return dataclasses.replace(content, message=sealer.seal_text("/message", content.message or ""))
+    def masked(self, content: Content, seal: Seal | None = None) -> Content:
+        assert seal is not None
+        return dataclasses.replace(content, message=seal.seal_text("/message", content.message or ""))
 
 
 def store_sealed_message(tenant: Tenant, message: str) -> None:
     """Commit an entry whose message is encrypted."""
-    protection = SealsMessages(encryption_of(tenant.id))
+    protection = SealsMessages(encryption=encryption_of(tenant.id))
     reception = Reception(principal_in(tenant), datetime.datetime.now(datetime.UTC), catalogue.catalogue_of(tenant.id), protection)
     submission = Submission([Checker(reception).check(msgspec.json.encode(entry(message=message)))])
     writer().submit(submission)

@@ -8,7 +8,6 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import granting, viewer_tokens
 from accounts.api.access_serializers import (
@@ -24,7 +23,8 @@ from accounts.api.access_serializers import (
 from accounts.api.etags import CHANGED, IF_MATCH, if_match
 from accounts.api.paging import MAX_NUMBER, PARAMETERS, page_of
 from accounts.deeds import Deed, note
-from accounts.models import AccessGrant, Membership
+from accounts.limits import LimitedView, writing
+from accounts.models import AccessGrant, EndpointClass, Membership
 from accounts.permissions import IsAdmin, MayMint, principal_of
 from accounts.problems import NotFound
 from accounts.schema import NOT_FOUND, problem_response
@@ -93,7 +93,8 @@ def _shown(name: str, value: Any, status_code: str = "200") -> OpenApiExample:
     return OpenApiExample(name, value=value, response_only=True, status_codes=[status_code])
 
 
-class GrantsView(APIView):
+class GrantsView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
     deeds = {"GET": Deed("READ", "audit_log_grant"), "POST": Deed("CREATE", "audit_log_grant")}  # read by the recorder
 
@@ -128,7 +129,8 @@ class GrantsView(APIView):
         return _grant_answer(grant, status.HTTP_201_CREATED)
 
 
-class GrantView(APIView):
+class GrantView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
     deeds = {  # read by the recorder
         "GET": Deed("READ", "audit_log_grant"),
@@ -177,7 +179,8 @@ class GrantView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class MembersView(APIView):
+class MembersView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
     deeds = {"GET": Deed("READ", "audit_log_member")}  # read by the recorder
 
@@ -195,7 +198,8 @@ class MembersView(APIView):
         return Response({"results": MemberSerializer(page, many=True).data, "next": following})
 
 
-class MemberView(APIView):
+class MemberView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
     deeds = {"PATCH": Deed("UPDATE", "audit_log_member")}  # read by the recorder
 
@@ -215,7 +219,8 @@ class MemberView(APIView):
         return Response(MemberSerializer(granting.change_member(tenant_id, _possible(pk), serializer.validated_data)).data)
 
 
-class ViewerTokensView(APIView):
+class ViewerTokensView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayMint]
     deeds = {"GET": Deed("READ", "audit_log_viewer_token"), "POST": Deed("CREATE", "audit_log_viewer_token")}  # read by the recorder
 
@@ -258,7 +263,8 @@ class ViewerTokensView(APIView):
         return Response(MintedViewerTokenSerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ViewerTokenView(APIView):
+class ViewerTokenView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayMint]
     deeds = {"DELETE": Deed("REVOKE", "audit_log_viewer_token")}  # read by the recorder
 

@@ -20,9 +20,7 @@ from accounts.problems import Fault, Invalid, Problem, escape_pointer
 
 
 def check_known(given: Any, known: Mapping[str, Any]) -> None:
-    """Raises Invalid for a body that is no object, and for fields that there are not: a misspelt limit would be none."""
-    if not isinstance(given, dict):
-        raise Invalid([Fault("", "wrong_type", "The body has to be a JSON object.")])
+    """Raises Invalid for fields that there are not, or that are not the caller's to set: a misspelt limit would be none."""
     unknown = sorted(set(given) - {name for name, field in known.items() if not field.read_only})
     if unknown:
         raise Invalid([Fault(f"/{escape_pointer(name)}", "unknown_field", f"There is no field {name!r} to be set.") for name in unknown])

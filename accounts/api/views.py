@@ -11,14 +11,14 @@ from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
 
 from accounts import granting
 from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, GrantedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
-from accounts.models import ApiKey, Tenant, User
+from accounts.limits import LimitedView, writing
+from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
 
@@ -72,8 +72,11 @@ TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
         auth=[],
     )
 )
-class TokenView(simplejwt.TokenObtainPairView):
+class TokenView(LimitedView, simplejwt.TokenObtainPairView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
+    user_name_field = "username"
 
 
 @extend_schema_view(
@@ -86,8 +89,10 @@ class TokenView(simplejwt.TokenObtainPairView):
         auth=[],
     )
 )
-class RefreshView(simplejwt.TokenRefreshView):
+class RefreshView(LimitedView, simplejwt.TokenRefreshView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
 
 
 @extend_schema_view(
@@ -99,8 +104,10 @@ class RefreshView(simplejwt.TokenRefreshView):
         examples=[OpenApiExample("a token", value={"token": "eyJhbGciOi..."}, request_only=True)],
     )
 )
-class VerifyView(simplejwt.TokenVerifyView):
+class VerifyView(LimitedView, simplejwt.TokenVerifyView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
 
 
 @extend_schema_view(
@@ -113,11 +120,14 @@ class VerifyView(simplejwt.TokenVerifyView):
         examples=[SEND_REFRESH],
     )
 )
-class SignOutView(simplejwt.TokenBlacklistView):
+class SignOutView(LimitedView, simplejwt.TokenBlacklistView):
     """Open to everybody (simplejwt's views ask for no permission)."""
 
+    rate_class = EndpointClass.SIGN_IN
 
-class MeView(APIView):
+
+class MeView(LimitedView):
+    rate_class = EndpointClass.OTHER
     # Works without X-Tenant, so that a person can see which tenants there are to choose from.
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
@@ -135,7 +145,8 @@ class MeView(APIView):
         return Response(MeSerializer({"username": user.username, "email": user.email, "memberships": memberships}).data)
 
 
-class ApiKeysView(APIView):
+class ApiKeysView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
 
     @extend_schema(
@@ -171,7 +182,8 @@ class ApiKeysView(APIView):
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ApiKeyView(APIView):
+class ApiKeyView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
 
     @extend_schema(

@@ -10,13 +10,14 @@ from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_f
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.fields import TextField, TextModelSerializer
+from accounts.limits import LimitedView, writing
+from accounts.models import EndpointClass
 from accounts.permissions import AdminWrites, principal_of
 from accounts.problems import Fault, Invalid, NotFound
 from accounts.schema import NOT_FOUND, problem_response
-from logs.catalogue import compile_schema
+from logs.catalogue import check_schema
 from logs.models import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings, Severity
 
 INVALID = problem_response(
@@ -55,7 +56,7 @@ class SchemaField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         try:
-            compile_schema(data)
+            check_schema(data)
         except ValueError as error:
             raise serializers.ValidationError(str(error), code="bad_schema") from error
         return data
@@ -141,7 +142,8 @@ SETTINGS = {
 }
 
 
-class ActionsView(APIView):
+class ActionsView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
 
     @extend_schema(operation_id="actions_list", summary="List the described actions", responses={200: ActionSerializer(many=True)},
@@ -170,7 +172,8 @@ class ActionsView(APIView):
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
-class ActionView(APIView):
+class ActionView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
 
     @extend_schema(operation_id="actions_get", summary="Read an action's description", responses={200: ActionSerializer, 404: NOT_FOUND},
@@ -200,7 +203,8 @@ class ActionView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ActionSchemasView(APIView):
+class ActionSchemasView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
 
     @extend_schema(
@@ -245,7 +249,8 @@ class ActionSchemasView(APIView):
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
-class LogSettingsView(APIView):
+class LogSettingsView(LimitedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
 
     @extend_schema(operation_id="log_settings_get", summary="Read the log's settings", responses={200: LogSettingsSerializer},

@@ -20,6 +20,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
 from accounts import standing
+from accounts.models import EndpointClass
 from accounts.permissions import MayExport, principal_of
 from accounts.principals import Principal
 from accounts.problems import Fault, Invalid, NotFound, escape_pointer
@@ -44,6 +45,7 @@ MAX_QUERY_LENGTH = 64 * 1024
 
 
 class ExportView(LeanView):
+    rate_class = EndpointClass.EXPORT
     permission_classes = [MayExport]
 
     @extend_schema(**documentation.export)
@@ -94,6 +96,7 @@ class ExportPage(msgspec.Struct):
 
 
 class ExportsView(LeanView):
+    rate_class = EndpointClass.EXPORT
     permission_classes = [MayExport]
 
     @extend_schema(**documentation.list_exports_with(ExportPage))
@@ -124,6 +127,7 @@ class ExportsView(LeanView):
 
 
 class ExportJobView(LeanView):
+    rate_class = EndpointClass.EXPORT
     permission_classes = [MayExport]
 
     @extend_schema(**documentation.get_export)
@@ -143,6 +147,7 @@ class ExportJobView(LeanView):
 class ExportFileView(LeanView):
     """The file of a job, for whoever has the link. The link is the credential: no other is looked at."""
 
+    rate_class = EndpointClass.EXPORT
     permission_classes = [AllowAny]
     _authenticators = ()
 

@@ -9,6 +9,7 @@ from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import Fault, NotFound
 from logs.api import integrity_documentation as documentation
@@ -28,6 +29,7 @@ CHANGING = {"Cache-Control": "no-cache"}
 
 
 class CheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.checkpoint)
@@ -39,6 +41,7 @@ class CheckpointView(LeanView):
 
 
 class CheckpointsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.checkpoints)
@@ -53,6 +56,7 @@ class CheckpointsView(LeanView):
 
 
 class KeptCheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.kept_checkpoint)
@@ -66,6 +70,7 @@ class KeptCheckpointView(LeanView):
 
 
 class TileView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.tile)
@@ -81,6 +86,7 @@ class TileView(LeanView):
 
 
 class ConsistencyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.consistency)
@@ -95,6 +101,7 @@ class ConsistencyView(LeanView):
 
 
 class KeyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.key)
@@ -106,6 +113,7 @@ class KeyView(LeanView):
 
 
 class ProofView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.proof)

@@ -14,6 +14,8 @@ from drf_spectacular.utils import extend_schema
 from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
+from accounts.limits import writing
+from accounts.models import EndpointClass
 from accounts.permissions import MayReadWithin, principal_of
 from accounts.principals import Principal
 from accounts.problems import Invalid, NotFound
@@ -87,6 +89,7 @@ class SavedSearchPage(msgspec.Struct):
 
 
 class SavedSearchesView(LeanView):
+    rate_class = writing(EndpointClass.SEARCH)
     permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.list_searches_with(SavedSearchPage))
@@ -106,6 +109,7 @@ class SavedSearchesView(LeanView):
 
 
 class SavedSearchView(LeanView):
+    rate_class = writing(EndpointClass.SEARCH)
     permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.get_search_with(SavedSearchOutput))
@@ -127,6 +131,7 @@ class SavedSearchView(LeanView):
 
 
 class SavedSearchEntriesView(LeanView):
+    rate_class = writing(EndpointClass.SEARCH)
     permission_classes = [MayReadWithin]
 
     @extend_schema(**documentation.run_search_with(EntryPage))

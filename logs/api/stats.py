@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from logs import stats
 from logs.api import stats_documentation as documentation
@@ -18,6 +19,7 @@ _HEADERS = {"Cache-Control": "no-store"}
 
 
 class StatsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.stats)
@@ -27,6 +29,7 @@ class StatsView(LeanView):
 
 
 class FacetsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.facets)

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import NotFound
 from accounts.schema import NOT_FOUND
@@ -74,6 +75,7 @@ _documentation: dict[str, Any] = {
 
 
 class TimelineView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**_documentation)

@@ -16,9 +16,10 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.authentication import PrincipalAuthentication
+from accounts.limits import LimitedView
+from accounts.models import EndpointClass
 from accounts.parsers import StrictJSONParser
 from accounts.permissions import MayRead, MayWrite, MayWriteOrRead, principal_of
 from accounts.problems import NotFound
@@ -39,7 +40,7 @@ class EntryPage(msgspec.Struct, omit_defaults=True):
     has_more: Annotated[bool | msgspec.UnsetType, Meta(description="With `order=position`: are there entries beyond it already?")] = msgspec.UNSET
 
 
-class LeanView(APIView):
+class LeanView(LimitedView):
     """A view that reads the body itself and answers bytes: nothing to negotiate, parse or render.
 
     What Django REST framework makes anew for every request is made once here (a fifth of a request's time).
@@ -74,6 +75,7 @@ class PostingView(LeanView):
 
 
 class EntriesView(PostingView):
+    rate_class = {"GET": EndpointClass.SEARCH, "POST": EndpointClass.INGEST}
     permission_classes = [MayWriteOrRead]
 
     @extend_schema(**documentation.post_entry)
@@ -96,6 +98,7 @@ class EntriesView(PostingView):
 
 
 class BulkView(PostingView):
+    rate_class = EndpointClass.INGEST
     permission_classes = [MayWrite]
 
     @extend_schema(**documentation.post_bulk)
@@ -104,6 +107,7 @@ class BulkView(PostingView):
 
 
 class EntryView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
 
     @extend_schema(**documentation.get_entry)

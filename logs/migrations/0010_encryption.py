@@ -6,7 +6,7 @@ from logs.storage.sql_file import RunSQLFile
 
 
 class Migration(migrations.Migration):
-    dependencies = [("logs", "0009_export_restriction")]
+    dependencies = [("logs", "0009_masking")]
     operations = [
         RunSQLFile("0010_encryption"),
         migrations.AddField(

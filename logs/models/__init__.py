@@ -3,18 +3,24 @@
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.export import ExportJob, ExportState
+from logs.models.masking import BuiltInMasking, MaskedField, MaskingAction, MaskingKind, MaskingRule
 from logs.models.saved_search import SavedSearch
 from logs.models.verification import VerificationResult, VerificationRun
 
 __all__ = [
     "ActionDefinition",
     "ActionSchema",
+    "BuiltInMasking",
     "CatalogueMode",
     "EncryptedField",
     "Entry",
     "ExportJob",
     "ExportState",
     "LogSettings",
+    "MaskedField",
+    "MaskingAction",
+    "MaskingKind",
+    "MaskingRule",
     "Outcome",
     "SavedSearch",
     "Severity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -9,7 +10,6 @@ import msgspec
 from msgspec import Meta
 from psycopg import sql
 
-from accounts.principals import Principal
 from logs.catalogue import catalogue_of
 from logs.entry_types import JSONObject, OutcomeName, SeverityName
 from logs.integrity.proving import EntryIntegrity, integrity_of
@@ -98,14 +98,14 @@ _OUTCOMES: dict[str, Any] = {str(choice.value): choice.label for choice in Outco
 Highlight = Callable[[EntryOutput], dict[str, list[tuple[int, int]]]]
 
 
-def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], principal: Principal, highlight: Highlight | None = None) -> list[EntryOutput]:
-    """Rows of `COLUMNS` as entries, with their places in the log as the cursor's transaction sees them, and with what the principal may decrypt.
+def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], tenant_id: uuid.UUID, *, may_decrypt: bool, highlight: Highlight | None = None) -> list[EntryOutput]:
+    """Rows of `COLUMNS` as entries, with their places in the log as the cursor's transaction sees them; opened for a reader who may decrypt.
 
     Titles and highlights are those that anybody sees: they are made of what is stored, before anything is opened.
     """
     if not rows:
         return []
-    catalogue = catalogue_of(principal.tenant_id)
+    catalogue = catalogue_of(tenant_id)
     places = integrity_of(read_places(cursor, [(row[-2], row[-1]) for row in rows]))
     stored = [_fields_of(row) for row in rows]
     entries = []
@@ -115,11 +115,11 @@ def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], principal: Principal,
         if highlight is not None:
             entry.highlights = highlight(entry)
         entries.append(entry)
-    if principal.may_decrypt:
-        users = users_behind(cursor, principal.tenant_id, {entry.user_id for entry in entries})
+    if may_decrypt:
+        users = users_behind(cursor, tenant_id, {entry.user_id for entry in entries})
         for entry in entries if users else ():
             entry.subject = users.get(entry.user_id)
-        for entry, before, fields in zip(entries, stored, open_page(cursor, principal.tenant_id, stored, may_decrypt=True), strict=True):
+        for entry, before, fields in zip(entries, stored, open_page(cursor, tenant_id, stored, may_decrypt=True), strict=True):
             if fields is not before:
                 _show(entry, fields)
     return entries

@@ -6,6 +6,7 @@ all before it. (By time that can't be had: an older entry may come in later.)
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,22 +95,25 @@ def find_after(question: PositionQuestion) -> PositionPage:
         while after < stop_at and len(found) < question.limit:
             missing = question.limit - len(found)
             wanted = min(stop_at - after, max(missing, 5_000) if is_filtered else missing)
-            rows, end = _rows_between(database, question, after + 1, after + 1 + wanted)
+            rows, end = rows_between(database, question.principal.tenant_id, question.tree, after + 1, after + 1 + wanted)
             found += rows[:missing]
             # With more matches than asked for, the page ends at the last that it holds.
             after = found[-1][0] if len(rows) > missing else end - 1
-        entries = entries_of(database, [row for _, row in found], question.principal)
+        entries = entries_of(database, [row for _, row in found], question.principal.tenant_id, may_decrypt=question.principal.may_decrypt)
     return PositionPage(entries, after, after < size - 1)
 
 
-def _rows_between(database: Any, question: PositionQuestion, low: int, high: int) -> tuple[list[tuple[int, Any]], int]:
-    """Matching rows at positions `[low, end)` with their positions, in order, and `end`, which is `high` or as far as it got."""
+def rows_between(database: Any, tenant_id: uuid.UUID, tree: All, low: int, high: int) -> tuple[list[tuple[int, Any]], int]:
+    """Rows of COLUMNS that `tree` finds at positions `[low, end)`, with their positions, in order, and `end`: `high`, or as far as it got.
+
+    There have to be entries at `low`.
+    """
     database.execute(SELECT_BATCHES_FROM, [low, MAX_BATCHES])
     batches = [batch for batch in database.fetchall() if batch[1] < high]
     firsts = {id: first for id, first, *_ in batches}
     first_batch, last_batch = batches[0], batches[-1]
     end = min(high, last_batch[1] + last_batch[2])
-    condition = condition_of(question.tree, question.principal.tenant_id)
+    condition = condition_of(tree, tenant_id)
     statement = sql.SQL(SELECT_ENTRIES).format(columns=sql.SQL(", ").join(COLUMNS), condition=condition.text)
     database.execute(
         statement,

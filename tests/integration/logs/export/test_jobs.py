@@ -18,10 +18,11 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from accounts.models import ApiKey, Membership, Role, Tenant, User
+from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, User
 from logs import tasks
 from logs.export import jobs, running
 from logs.models import ExportJob, ExportState
+from tests.access import forget_principals, granted_key, granted_token, new_grant, row_of, viewer
 from tests.api import Api, assert_refused, service_of
 from tests.exporting import EXPORT, EXPORTS, body_of, lines_of, read_csv, read_parquet, searched, table_row
 from tests.storing import new_key, new_tenant, new_token, store
@@ -237,7 +238,7 @@ def test_key_that_was_revoked_meanwhile_exports_nothing(tenant: Tenant, storage:
     assert files_in(storage) == []
 
 
-@pytest.mark.parametrize("change", ["role", "membership", "user", "tenant"])
+@pytest.mark.parametrize("change", ["role", "membership", "user", "tenant", "grant"])
 def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, storage: Path, change: str) -> None:
     id = ask(Api(new_token(tenant, Role.AUDITOR)))["id"]
     job = ExportJob.objects.get(pk=id)
@@ -251,6 +252,8 @@ def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, stora
                 members.delete()
             case "user":
                 User.objects.filter(pk=job.asked_by_user_id).update(is_active=False)
+            case "grant":
+                members.update(grant=new_grant(tenant, resource_types=["invoice"], may_export=True))
             case _:
                 Tenant.objects.filter(pk=tenant.pk).update(is_active=False)
         # Within seconds, though nothing can be read.
@@ -259,6 +262,60 @@ def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, stora
     job.refresh_from_db()
     assert (job.state, job.error_code) == (ExportState.FAILED, "rights_lost")
     assert files_in(storage) == []
+
+
+GRANT_CHANGES: list[dict[str, Any]] = [{"forced_query": "user:bob"}, {"may_export": False}, {"may_decrypt": False}, {"is_active": False}]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_viewer"),
+    # A viewer never decrypts, so to it that is no change.
+    [(change, is_viewer) for change in GRANT_CHANGES for is_viewer in (False, True) if not (is_viewer and "may_decrypt" in change)],
+)
+def test_job_whose_askers_grant_changes_meanwhile_is_cut(tenant: Tenant, storage: Path, change: dict[str, Any], is_viewer: bool) -> None:
+    grant = new_grant(tenant, forced_query="user:alice", may_export=True, may_decrypt=True)
+    key = granted_key(tenant, grant)
+    id = ask(viewer(tenant, "user:alice", minter=key, may_export=True) if is_viewer else Api(key))["id"]
+    with run_that_waits(id) as thread:
+        AccessGrant.objects.filter(pk=grant.pk).update(**change)
+        thread.join(20)
+        assert not thread.is_alive()
+    job = ExportJob.objects.get(pk=id)
+    assert (job.state, job.error_code, job.entries_written) == (ExportState.FAILED, "rights_lost", 0)
+    assert files_in(storage) == []
+
+
+def test_job_of_a_viewer_holds_what_it_sees(tenant: Tenant) -> None:
+    job = carry_out(viewer(tenant, "user:alice", may_export=True))
+    assert {line["user_id"] for line in lines_of(download(job))} == {"alice"}
+
+
+def test_job_that_waits_is_refused_when_its_asker_sees_something_else(tenant: Tenant, storage: Path) -> None:
+    key = granted_key(tenant, new_grant(tenant, forced_query="user:alice", may_export=True))
+    id = ask(Api(key))["id"]
+    # More than before is something else, too: the file would not be what was asked for.
+    row = row_of(key)
+    row.grant = None
+    row.save()
+    running.run(uuid.UUID(id))
+    forget_principals()
+    job = look(Api(key), id)
+    assert (job["state"], job["error"]["code"]) == ("failed", "rights_lost")
+    assert files_in(storage) == []
+
+
+def test_file_is_not_opened_to_an_asker_who_sees_less_now(tenant: Tenant) -> None:
+    key = new_key(tenant)
+    id = carry_out(Api(key))["id"]
+    row = row_of(key)
+    row.grant = new_grant(tenant, forced_query="user:alice", may_export=True)
+    row.save()
+    forget_principals()
+    assert "file" not in look(Api(key), id)
+    # An Admin who sees the whole log may open it; one who does not is not even told of it.
+    assert look(Api(new_token(tenant, Role.ADMIN)), id)["file"]
+    narrowed = Api(granted_token(tenant, Role.ADMIN, new_grant(tenant, forced_query="user:alice", may_export=True)))
+    assert_refused(narrowed.get(f"{EXPORTS}/{id}"), 404, "not_found")
 
 
 def test_cancelling_one_that_waits_ends_it(tenant: Tenant, storage: Path) -> None:
