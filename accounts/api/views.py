@@ -1,4 +1,4 @@
-"""Sign-in for people and keys for services."""
+"""Who am I, and keys for services."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import Any
 
 from django.db import transaction
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework_simplejwt import views as simplejwt
 
 from accounts import granting
 from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, GrantedApiKeySerializer, MeSerializer
@@ -22,8 +21,6 @@ from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
 
-BAD_TOKEN = problem_response(401, "not_authenticated", "Who are you?", "Token is invalid")
-BAD_PASSWORD = problem_response(401, "not_authenticated", "Who are you?", "No active account found with the given credentials")
 INVALID = problem_response(
     422,
     "invalid",
@@ -55,75 +52,6 @@ ME = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
-SEND_REFRESH = OpenApiExample("a refresh token", value={"refresh": "eyJhbGciOi..."}, request_only=True)
-TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_token",
-        summary="Sign in",
-        description="Exchanges user name and password for an access token (short-lived) and a refresh token.",
-        responses={200: simplejwt.TokenObtainPairView.serializer_class, 401: BAD_PASSWORD, 422: INVALID},
-        examples=[
-            OpenApiExample("sign in", value={"username": "alice", "password": "correct horse battery staple"}, request_only=True),
-            OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"]),
-        ],
-        auth=[],
-    )
-)
-class TokenView(LimitedView, simplejwt.TokenObtainPairView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
-    user_name_field = "username"
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_refresh",
-        summary="Get a new access token",
-        description="Gives a new pair; the refresh token that was sent is used up (rotation) and can't be used again.",
-        responses={200: simplejwt.TokenRefreshView.serializer_class, 401: BAD_TOKEN, 422: INVALID},
-        examples=[SEND_REFRESH, OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"])],
-        auth=[],
-    )
-)
-class RefreshView(LimitedView, simplejwt.TokenRefreshView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_verify",
-        summary="Check a token",
-        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
-        auth=[],
-        examples=[OpenApiExample("a token", value={"token": "eyJhbGciOi..."}, request_only=True)],
-    )
-)
-class VerifyView(LimitedView, simplejwt.TokenVerifyView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_sign_out",
-        summary="Sign out",
-        description="Ends a refresh token.",
-        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
-        auth=[],
-        examples=[SEND_REFRESH],
-    )
-)
-class SignOutView(LimitedView, simplejwt.TokenBlacklistView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
 
 
 class MeView(LimitedView):

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from auditlog_project.embedded.lock import sole_user
 from auditlog_project.embedded.master_key import master_key_file
 from auditlog_project.embedded.servers import EmbeddedServers
 from auditlog_project.embedded.signals import ignore_stop
-from auditlog_project.embedded.signing_key import signing_key_file
+from auditlog_project.embedded.signing_key import FILE_NAME, TOKEN_KEY_FILE_NAME, signing_key_file
 from auditlog_project.embedded.supervisor import STOP_SECONDS, supervise
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -28,6 +28,8 @@ ADDRESSES = ("DATABASE_URL", "REDIS_URL")
 OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDITLOG_SIGNING_KEY")
 # Who encrypts and decrypts, and so gets the master key.
 WHO_DECRYPT = ("web", "worker")
+# What only those who sign people in need: the key of their tokens.
+OF_THE_WEB = ("AUDITLOG_TOKEN_KEY",)
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
 WEB_STOP_SECONDS = 40
 
@@ -74,11 +76,15 @@ def _with_addresses(servers: EmbeddedServers) -> dict[str, str]:
 
 
 def _with_keys(environment: dict[str, str], state: Path) -> dict[str, str]:
-    """For servers of the caller's own, too, checkpoints are signed and fields encrypted: by the caller's keys, or by ones that are made in `state`."""
-    for name, make in (("AUDITLOG_SIGNING_KEY", signing_key_file), ("AUDITLOG_MASTER_KEY", master_key_file)):
-        if not environment.get(name) and not environment.get(name + "_FILE"):
-            environment = environment | {name + "_FILE": str(make(state / "secrets"))}
-    return environment
+    """For servers of the caller's own, too, checkpoints and tokens are signed and fields encrypted: by the caller's keys, or by ones made in `state`."""
+    secrets = state / "secrets"
+    makers: dict[str, Callable[[], Path]] = {
+        "AUDITLOG_SIGNING_KEY": lambda: signing_key_file(secrets, FILE_NAME),
+        "AUDITLOG_TOKEN_KEY": lambda: signing_key_file(secrets, TOKEN_KEY_FILE_NAME),
+        "AUDITLOG_MASTER_KEY": lambda: master_key_file(secrets),
+    }
+    made = {f"{name}_FILE": str(make()) for name, make in makers.items() if not (environment.get(name) or environment.get(name + "_FILE"))}
+    return environment | made
 
 
 def _settings(environment: Mapping[str, str]) -> Any:
@@ -129,13 +135,14 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
 
     `public_keys`: what verifies checkpoints, for those that do not sign (AUDITLOG_VERIFIER_KEYS).
     """
+    shared = {name: value for name, value in environment.items() if name.removesuffix("_FILE") not in OF_THE_SEQUENCER}
+    shared = {name: value for name, value in shared.items() if name.removesuffix("_FILE") != "AUDITLOG_VERIFIER_KEYS"}
+    shared["AUDITLOG_VERIFIER_KEYS"] = public_keys
 
     def of(process: str) -> dict[str, str]:
-        left_out = () if process == "sequencer" else (*OF_THE_SEQUENCER, "AUDITLOG_VERIFIER_KEYS")
-        if process not in WHO_DECRYPT:
-            left_out = (*left_out, "AUDITLOG_MASTER_KEY")
-        found = {name: value for name, value in environment.items() if name.removesuffix("_FILE") not in left_out}
-        return found if process == "sequencer" else found | {"AUDITLOG_VERIFIER_KEYS": public_keys}
+        given = environment if process == "sequencer" else shared
+        left_out = (*(() if process == "web" else OF_THE_WEB), *(() if process in WHO_DECRYPT else ("AUDITLOG_MASTER_KEY",)))
+        return {name: value for name, value in given.items() if name.removesuffix("_FILE") not in left_out}
 
     return {name: of(name) for name in names}
 

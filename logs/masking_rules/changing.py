@@ -10,8 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts.principals import Principal
-from accounts.problems import Fault, Invalid
-from logs.errors import ChangedMeanwhile
+from accounts.problems import ChangedMeanwhile, Fault, Invalid
 from logs.masking_rules.finding import KeptBuiltIn, KeptRule, built_in_rule, find_built_in, kept_rule, no_such_rule
 from logs.models import BuiltInMasking, LogSettings, MaskingKind, MaskingRule
 from logs.privacy.masking import MAX_RULES, check_rule, forget
