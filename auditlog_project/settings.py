@@ -384,7 +384,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     # One name for one set of words, whichever field has them.
-    "ENUM_NAME_OVERRIDES": {"Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"], "Outcome": ["unknown", "success", "failure"]},
+    "ENUM_NAME_OVERRIDES": {
+        "Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"],
+        "Outcome": ["unknown", "success", "failure"],
+        "MaskingAction": ["redact", "partial", "hash", "encrypt", "drop"],
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 
