@@ -52,6 +52,12 @@ REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0
 SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions and page cursors, seals second factors.")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("AUDITLOG_SECRET_KEY is shorter than 32 characters.")
+AUDITLOG_MASTER_KEY = env.text(
+    "AUDITLOG_MASTER_KEY",
+    "",
+    "Base64 of the 32 bytes that wrap the keys by which fields of entries are encrypted. Several, separated by commas or lines: the first wraps, all "
+    "unwrap. Web processes and workers need it. What was encrypted under one that is lost is lost.",
+)
 SECRET_KEY_FALLBACKS = env.items("AUDITLOG_OLD_SECRET_KEYS", "", "Earlier values of AUDITLOG_SECRET_KEY: what they signed or sealed stays good.")
 AUDITLOG_TOKEN_KEY = env.text(
     "AUDITLOG_TOKEN_KEY",
