@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import datetime
 from asyncio import to_thread
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connection
 from websockets.exceptions import InvalidStatus
 
 from accounts.api_keys import revoke_api_key
@@ -36,6 +37,18 @@ def tenant() -> Tenant:
 async def subscribed(one: Client, **question: object) -> None:
     await one.say(type="subscribe", **question)
     await one.until("subscribed")
+
+
+async def changed(change: Callable[[], object]) -> None:
+    """`change()` in a thread that keeps no database connection."""
+
+    def work() -> None:
+        try:
+            change()
+        finally:
+            connection.close()
+
+    await to_thread(work)
 
 
 def test_entries_come_as_they_get_their_positions(web: Web, tenant: Tenant) -> None:
@@ -231,13 +244,13 @@ def test_a_viewer_sees_what_its_query_and_its_minter_leave(web: Web, tenant: Ten
     async def scenario() -> None:
         async with client(web.url, token) as one:
             await subscribed(one)
-            await to_thread(store, tenant, entries)
+            await changed(lambda: store(tenant, entries))
             assert [(entry["user_id"], entry["resource_type"]) for _, entry in await one.entries(2)] == [("bob", "invoice"), ("alice", "invoice")]
-            await to_thread(lambda: AccessGrant.objects.filter(pk=grant.pk).update(forced_query="-user:bob"))
+            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(forced_query="-user:bob"))
             await asyncio.sleep(5)
-            await to_thread(store, tenant, entries)
+            await changed(lambda: store(tenant, entries))
             assert [entry["user_id"] for _, entry in await one.entries(1)] == ["alice"]
-            await to_thread(lambda: AccessGrant.objects.filter(pk=grant.pk).update(is_active=False))
+            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(is_active=False))
             assert await one.end() == 4401
             assert one.received[-1]["problem"]["code"] == "revoked_viewer_token"
 
@@ -251,7 +264,7 @@ def test_a_grant_that_is_over_ends_the_stream(web: Web, tenant: Tenant) -> None:
     async def scenario() -> None:
         async with client(web.url, key) as one:
             await subscribed(one)
-            await to_thread(lambda: AccessGrant.objects.filter(pk=grant.pk).update(valid_until=datetime.datetime.now(datetime.UTC)))
+            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(valid_until=datetime.datetime.now(datetime.UTC)))
             assert await one.end() == 4403
 
     run(scenario)
