@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://redis.example/0",
     "AUDITLOG_SECRET_KEY": secrets.token_urlsafe(48),
     "AUDITLOG_TOKEN_KEY": pem(Ed25519PrivateKey.generate()),
+    "AUDITLOG_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
     "AUDITLOG_ALLOWED_HOSTS": "audit.example",
     "AUDITLOG_USE_TLS": "true",
     "AUDITLOG_TRUSTED_PROXIES": "10.0.0.0/8",
@@ -55,6 +57,7 @@ def test_safe_settings_start(module: str) -> None:
     [
         ({"AUDITLOG_TOKEN_KEY": None}, "auditlog.E001"),
         ({"AUDITLOG_TOKEN_KEY": "a secret that everybody could guess"}, "auditlog.E001"),
+        ({"AUDITLOG_MASTER_KEY": None}, "auditlog.E010"),
         ({"AUDITLOG_DEBUG": "true"}, "auditlog.E002"),
         ({"AUDITLOG_ALLOWED_HOSTS": "*"}, "auditlog.E003"),
         ({"AUDITLOG_SECRET_KEY": None}, "AUDITLOG_SECRET_KEY is not set"),
