@@ -76,3 +76,21 @@ class AdminWrites(IsPrincipal):
         if not principal.may_read or principal.own_user_id is not None:
             raise NotAllowed("This needs the role Auditor or Admin, or a key with the scope logs:read.")
         return True
+
+
+class MayErase(IsPrincipal):
+    """The ability to erase data subjects: Admins."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_erase:
+            raise NotAllowed("Erasing data subjects needs the role Admin, or a grant that allows it.")
+        return True
+
+
+class MayManageRetention(IsPrincipal):
+    """The ability to manage retention and legal holds: Admins."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_manage_retention:
+            raise NotAllowed("Legal holds need the role Admin, or a grant that allows to manage retention.")
+        return True

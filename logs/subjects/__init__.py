@@ -1,0 +1,9 @@
+"""Data subjects: the persons whom entries are about, and everything that the log holds on one of them.
+
+`whose` says which entries are a subject's; `page` and `report` make them a file to read and one for machines. Pure but for `whose`,
+which looks up the tenant's settings.
+"""
+
+from logs.subjects.whose import MAX_SUBJECT_LENGTH, entries_about, is_any_about
+
+__all__ = ["MAX_SUBJECT_LENGTH", "entries_about", "is_any_about"]
