@@ -6,4 +6,6 @@ class AccountsConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from accounts import checks, schema  # noqa: F401  (registers system checks and OpenAPI extensions)
+        from accounts import checks, schema, sign_ins  # noqa: F401  (registers system checks and OpenAPI extensions)
+
+        sign_ins.connect()

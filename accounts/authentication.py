@@ -17,6 +17,7 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidTok
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts import api_keys
+from accounts.deeds import Actor
 from accounts.models import Membership, Role, User
 from accounts.principals import ABILITIES_OF_ROLE, SCOPES_OF_ROLE, Principal, cache, credential_digest
 from accounts.problems import NotAllowed, NotAuthenticated, NotFound, Refused
@@ -45,7 +46,7 @@ def authenticate(request: HttpRequest) -> Principal | None:
         if credential.startswith(api_keys.MARK):
             principal = api_keys.principal_of_key(credential)
             if tenant is not None and tenant != principal.tenant_slug:
-                raise NotAllowed("The API key belongs to another tenant than X-Tenant says.")
+                raise NotAllowed("The API key belongs to another tenant than X-Tenant says.").blaming(Actor.of(principal))
         else:
             principal = _principal_of_token(credential, tenant)
         cache.put(digest, principal)
@@ -85,7 +86,9 @@ def _user_of_token(token: AccessToken) -> User:
     try:
         return cast("User", JWTAuthentication().get_user(token))
     except (AuthenticationFailed, InvalidToken) as error:
-        raise NotAuthenticated("The access token's user can't sign in any more.", code="invalid_token") from error
+        problem = NotAuthenticated("The access token's user can't sign in any more.", code="invalid_token")
+        user = User.objects.filter(pk=str(token.get("user_id"))).first()
+        raise problem.blaming(*(actors_of_user(user) if user else ())) from error
 
 
 def _principal_of_token(credential: str, tenant: str | None) -> Principal:
@@ -94,15 +97,25 @@ def _principal_of_token(credential: str, tenant: str | None) -> Principal:
     memberships = list(Membership.objects.select_related("tenant", "user").filter(user=user, tenant__is_active=True))
     if tenant is not None:
         # The same answer for a tenant that does not exist and for one that is not yours: neither is confirmed.
-        memberships = [membership for membership in memberships if membership.tenant.slug == tenant]
+        own, memberships = memberships, [membership for membership in memberships if membership.tenant.slug == tenant]
         if not memberships:
-            raise NotFound(f"You belong to no tenant {tenant!r}.")
+            raise NotFound(f"You belong to no tenant {tenant!r}.").blaming(*map(actor_of_member, own))
     if not memberships:
         raise NotAllowed("You belong to no tenant.")
     if len(memberships) > 1:
         slugs = ", ".join(sorted(membership.tenant.slug for membership in memberships))
         raise Refused(f"You belong to several tenants ({slugs}): say which by the header X-Tenant.")
     return principal_of_member(memberships[0], expires_at=datetime.datetime.fromtimestamp(token["exp"], datetime.UTC))
+
+
+def actor_of_member(membership: Membership) -> Actor:
+    """A person as the log of one of their tenants names them."""
+    return Actor(membership.tenant_id, membership.own_user_id, f"user:{membership.user.get_username()}")
+
+
+def actors_of_user(user: User) -> list[Actor]:
+    """A person in the log of each of their tenants that are active."""
+    return [actor_of_member(membership) for membership in user.memberships.select_related("tenant", "user").filter(tenant__is_active=True)]
 
 
 def principal_of_member(membership: Membership, *, expires_at: datetime.datetime | None = None) -> Principal:
@@ -117,4 +130,5 @@ def principal_of_member(membership: Membership, *, expires_at: datetime.datetime
         user_pk=membership.user_id,
         own_user_id=membership.own_user_id if role == Role.USER else None,
         expires_at=expires_at,
+        log_user_id=membership.own_user_id,
     )

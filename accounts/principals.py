@@ -27,7 +27,8 @@ MAX_CACHED = 10_000
 class Principal:
     """Who calls and what they may do. `source` is what entries record: `key:<prefix>` or `user:<name>`.
 
-    `own_user_id` is set for role User: the only `user_id` that they may post and read.
+    `own_user_id` is set for role User: the only `user_id` that they may post and read. `log_user_id`: the `user_id` by which entries
+    mean a person.
     """
 
     tenant_id: uuid.UUID
@@ -39,9 +40,15 @@ class Principal:
     user_pk: int | None = None
     own_user_id: str | None = None
     expires_at: datetime.datetime | None = None
+    log_user_id: str | None = None
 
     # Django REST framework asks its `request.user` for this.
     is_authenticated = True
+
+    @property
+    def acts_as(self) -> str:
+        """The `user_id` of entries about what this principal does."""
+        return self.log_user_id or self.source
 
     @property
     def may_write(self) -> bool:

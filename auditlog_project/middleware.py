@@ -19,6 +19,8 @@ from django.middleware.common import CommonMiddleware as DjangoCommon
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrf
 from django.utils.deprecation import MiddlewareMixin
 
+from accounts.problems import Problem
+
 API_PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
 
@@ -77,3 +79,7 @@ class ApiHeaders:
         if is_api(request) and "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A problem that no view of the API has answered: in the admin, what can't be recorded is not done."""
+        return exception.response() if isinstance(exception, Problem) else None

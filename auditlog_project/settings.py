@@ -163,6 +163,18 @@ AUDITLOG_METRICS_TOKEN = env.text("AUDITLOG_METRICS_TOKEN", "", "Bearer token by
 AUDITLOG_CREDENTIAL_CACHE_SECONDS = env.seconds(
     "AUDITLOG_CREDENTIAL_CACHE_SECONDS", 2, "How long a checked credential is taken as valid; a revocation takes effect within it."
 )
+AUDITLOG_OPERATOR_TENANT = env.text(
+    "AUDITLOG_OPERATOR_TENANT",
+    "",
+    "Slug of the tenant in whose log stands what concerns no tenant: sign-ins of unknown names, the admin's own objects.",
+    shown_default="the oldest active tenant",
+)
+AUDITLOG_REFUSALS_PER_MINUTE = env.integer(
+    "AUDITLOG_REFUSALS_PER_MINUTE",
+    20,
+    "Refused attempts of one actor at one address that each web process records in a minute; the next entry counts those left out.",
+    least=1,
+)
 _access_minutes = env.integer("AUDITLOG_ACCESS_TOKEN_MINUTES", 15, "Life of an access token.", least=1)
 _refresh_hours = env.integer("AUDITLOG_REFRESH_TOKEN_HOURS", 24, "Life of a refresh token.", least=1)
 

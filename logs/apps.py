@@ -6,4 +6,8 @@ class LogsConfig(AppConfig):
     verbose_name = "Log"
 
     def ready(self) -> None:
+        from accounts.extensions import register_recorder
+        from logs.access import recorder
         from logs.api import schema  # noqa: F401  (registers an OpenAPI extension)
+
+        register_recorder(recorder)

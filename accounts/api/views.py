@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
+from rest_framework_simplejwt.settings import api_settings as simplejwt_settings
+from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
+from accounts.deeds import Deed, note
 from accounts.models import ApiKey, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
+from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
+from accounts.sign_ins import LOGIN, LOGOUT, REFRESH, record_session
 
+KEY = "audit_log_key"
 BAD_TOKEN = problem_response(401, "not_authenticated", "Who are you?", "Token is invalid")
 BAD_PASSWORD = problem_response(401, "not_authenticated", "Who are you?", "No active account found with the given credentials")
 INVALID = problem_response(
@@ -72,6 +78,14 @@ TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
 class TokenView(simplejwt.TokenObtainPairView):
     """Open to everybody (simplejwt's views ask for no permission)."""
 
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        # A failure is told by Django's own signal.
+        user: User = serializer.user  # type: ignore[attr-defined]  # simplejwt's, there once it is valid
+        record_session(request, user, LOGIN)
+        return Response(serializer.validated_data)
+
 
 @extend_schema_view(
     post=extend_schema(
@@ -85,6 +99,12 @@ class TokenView(simplejwt.TokenObtainPairView):
 )
 class RefreshView(simplejwt.TokenRefreshView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            response = super().post(request, *args, **kwargs)
+            record_session(request, _holder_of(request), REFRESH)
+        return response
 
 
 @extend_schema_view(
@@ -113,8 +133,21 @@ class VerifyView(simplejwt.TokenVerifyView):
 class SignOutView(simplejwt.TokenBlacklistView):
     """Open to everybody (simplejwt's views ask for no permission)."""
 
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            response = super().post(request, *args, **kwargs)
+            record_session(request, _holder_of(request), LOGOUT)
+        return response
 
-class MeView(APIView):
+
+def _holder_of(request: Request) -> User | None:
+    """The person who was given the refresh token that the request sends. It is checked already."""
+    given: Any = request.data
+    token: Any = given["refresh"]
+    return User.objects.filter(pk=RefreshToken(token, verify=False)[simplejwt_settings.USER_ID_CLAIM]).first()
+
+
+class MeView(RecordedView):
     # Works without X-Tenant, so that a person can see which tenants there are to choose from.
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
@@ -132,8 +165,9 @@ class MeView(APIView):
         return Response(MeSerializer({"username": user.username, "email": user.email, "memberships": memberships}).data)
 
 
-class ApiKeysView(APIView):
+class ApiKeysView(RecordedView):
     permission_classes = [IsAdmin]
+    deeds = {"GET": Deed("READ", KEY), "POST": Deed("CREATE", KEY)}
 
     @extend_schema(
         operation_id="api_keys_list",
@@ -142,8 +176,9 @@ class ApiKeysView(APIView):
         examples=[KEYS],
     )
     def get(self, request: Request) -> Response:
-        keys = ApiKey.objects.filter(tenant_id=principal_of(request).tenant_id)
-        return Response(ApiKeySerializer(keys, many=True).data)
+        keys = ApiKeySerializer(ApiKey.objects.filter(tenant_id=principal_of(request).tenant_id), many=True).data
+        note(request, results=len(keys))
+        return Response(keys)
 
     @extend_schema(
         operation_id="api_keys_create",
@@ -162,14 +197,17 @@ class ApiKeysView(APIView):
         tenant = Tenant.objects.get(pk=principal_of(request).tenant_id)
         creator = User.objects.get(pk=principal_of(request).user_pk or 0)
         row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
+        note(request, resource_id=row.pk, prefix=row.prefix, name=row.name, scopes=row.scopes, expires_at=row.expires_at)
         row.key = key  # type: ignore[attr-defined]  # read by the serializer, this once
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ApiKeyView(APIView):
+class ApiKeyView(RecordedView):
     permission_classes = [IsAdmin]
+    deeds = {"DELETE": Deed("REVOKE", KEY)}
 
     @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})
     def delete(self, request: Request, pk: int) -> Response:
+        note(request, resource_id=pk)
         revoke_api_key(get_object_or_404(ApiKey, pk=pk, tenant_id=principal_of(request).tenant_id))
         return Response(status=status.HTTP_204_NO_CONTENT)

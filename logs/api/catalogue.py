@@ -10,15 +10,17 @@ from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_f
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from accounts.deeds import Deed, note
 from accounts.fields import TextModelSerializer
 from accounts.permissions import AdminWrites, principal_of
 from accounts.problems import Fault, Invalid, NotFound
+from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, problem_response
 from logs.catalogue import compile_schema
 from logs.models import ActionDefinition, ActionSchema, CatalogueMode, LogSettings, Severity
 
+ACTION_TYPE = "audit_log_action"
 INVALID = problem_response(
     422,
     "invalid",
@@ -109,14 +111,17 @@ class LogSettingsSerializer(serializers.ModelSerializer[LogSettings]):
         fields = ["catalogue_mode"]
 
 
-class ActionsView(APIView):
+class ActionsView(RecordedView):
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", ACTION_TYPE), "POST": Deed("CREATE", ACTION_TYPE)}
 
     @extend_schema(operation_id="actions_list", summary="List the described actions", responses={200: ActionSerializer(many=True)},
                    examples=[OpenApiExample("actions", value=[ACTION], response_only=True, status_codes=["200"])])  # fmt: skip
     def get(self, request: Request) -> Response:
         actions = ActionDefinition.objects.filter(tenant_id=principal_of(request).tenant_id).prefetch_related("schemas")
-        return Response(ActionSerializer(actions, many=True).data)
+        found = ActionSerializer(actions, many=True).data
+        note(request, results=len(found))
+        return Response(found)
 
     @extend_schema(
         operation_id="actions_create",
@@ -135,11 +140,13 @@ class ActionsView(APIView):
         if ActionDefinition.objects.filter(tenant_id=principal_of(request).tenant_id, name=name).exists():
             raise Invalid([Fault("/name", "exists", f"The action {name!r} is described already. Change it by PATCH.")])
         serializer.save(tenant_id=principal_of(request).tenant_id)
+        note(request, resource_id=name, changes=serializer.data)
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
-class ActionView(APIView):
+class ActionView(RecordedView):
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", ACTION_TYPE), "PATCH": Deed("UPDATE", ACTION_TYPE), "DELETE": Deed("DELETE", ACTION_TYPE)}
 
     @extend_schema(operation_id="actions_get", summary="Read an action's description", responses={200: ActionSerializer, 404: NOT_FOUND},
                    examples=[OpenApiExample("action", value=ACTION, response_only=True, status_codes=["200"])])  # fmt: skip
@@ -159,6 +166,7 @@ class ActionView(APIView):
     def patch(self, request: Request, name: str) -> Response:
         serializer = ChangedActionSerializer(_action(request, name), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
+        note(request, changes=serializer.validated_data)
         serializer.save()
         return Response(serializer.data)
 
@@ -168,8 +176,9 @@ class ActionView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ActionSchemasView(APIView):
+class ActionSchemasView(RecordedView):
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", ACTION_TYPE), "POST": Deed("UPDATE", ACTION_TYPE)}
 
     @extend_schema(
         operation_id="action_schemas_list",
@@ -210,11 +219,13 @@ class ActionSchemasView(APIView):
             action = ActionDefinition.objects.select_for_update().get(pk=_action(request, name).pk)
             newest = action.schemas.first()
             serializer.save(definition=action, version=newest.version + 1 if newest else 1)
+        note(request, schema_version=serializer.data["version"])
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
-class LogSettingsView(APIView):
+class LogSettingsView(RecordedView):
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", "audit_log_settings"), "PATCH": Deed("UPDATE", "audit_log_settings")}
 
     @extend_schema(operation_id="log_settings_get", summary="Read the log's settings", responses={200: LogSettingsSerializer},
                    examples=[OpenApiExample("settings", value={"catalogue_mode": "off"}, response_only=True, status_codes=["200"])])  # fmt: skip
@@ -227,6 +238,7 @@ class LogSettingsView(APIView):
     def patch(self, request: Request) -> Response:
         serializer = LogSettingsSerializer(_settings(request), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
+        note(request, changes=serializer.validated_data)
         serializer.save()
         return Response(serializer.data)
 
@@ -235,6 +247,7 @@ def _action(request: Request, name: str) -> ActionDefinition:
     if "\x00" in name:
         # PostgreSQL keeps no such text, and psycopg refuses to ask for it.
         raise NotFound("No action has that name.")
+    note(request, resource_id=name)
     return get_object_or_404(ActionDefinition.objects.prefetch_related("schemas"), tenant_id=principal_of(request).tenant_id, name=name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -19,12 +20,14 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
+from accounts.deeds import Actor, Deed, act_for, note
 from accounts.permissions import MayRead, principal_of
 from accounts.principals import Principal
 from accounts.problems import Fault, Invalid, NotFound, escape_pointer
 from logs import tasks
 from logs.api import export_documentation as documentation
 from logs.api.answers import json_response
+from logs.api.export_records import EXPORT, CountedLines, RecordedPieces
 from logs.api.views import LeanView
 from logs.errors import InvalidQuery
 from logs.evidence import evidence_question_of, write_evidence
@@ -40,22 +43,29 @@ from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters
 
 MAX_QUERY_LENGTH = 64 * 1024
+LINK = "export-link"
 
 
 class ExportView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": EXPORT}
 
     @extend_schema(**documentation.export)
     def get(self, request: Request) -> HttpResponseBase:
         query, principal = request._request.GET, principal_of(request)
         if one_of("format", query.get("format"), (*FORMAT_NAMES, EVIDENCE)) == EVIDENCE:
-            lines = write_evidence(evidence_question_of(query, principal))
-            return _attachment(_giving_back(lines), "application/x-ndjson", f"evidence-{_stamp(principal)}.ndjson")
+            evidence = evidence_question_of(query, principal)
+            lines = CountedLines(write_evidence(evidence))
+            note(request, phase="begun", format=EVIDENCE)
+            sent = RecordedPieces(request._request, principal, EVIDENCE, _giving_back(lines), lambda: lines.entries)
+            return _attachment(sent, "application/x-ndjson", f"evidence-{_stamp(principal)}.ndjson")
         question = export_question_of(query, principal)
         coding = _coding(request._request, question)
         stream = open_stream(question, coding=coding)
+        note(request, phase="begun", format=question.format, tree_size=stream.tree_size)
+        pieces = RecordedPieces(request._request, principal, question.format, stream, lambda: stream.entries)
         name = f"entries-{_stamp(principal)}.{question.format}{SUFFIXES[question.compression]}"
-        response = _attachment(stream, _content_type(question.format, question.compression), name)
+        response = _attachment(pieces, _content_type(question.format, question.compression), name)
         response.headers["Auditlog-Tree-Size"] = str(stream.tree_size)
         response.headers["Vary"] = "Accept-Encoding"
         if coding != "none":
@@ -94,6 +104,7 @@ class ExportPage(msgspec.Struct):
 
 class ExportsView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": Deed("READ", EXPORT.resource_type), "POST": EXPORT}
 
     @extend_schema(**documentation.list_exports_with(ExportPage))
     def get(self, request: Request) -> HttpResponse:
@@ -104,6 +115,7 @@ class ExportsView(LeanView):
         if (cursor := query.get("cursor")) is not None:
             found = found.filter(id__lt=_cursor(cursor))
         page = list(found[: limit + 1])
+        note(request, results=min(len(page), limit))
         now = datetime.datetime.now(datetime.UTC)
         following = f"{request._request.path}?{urlencode({'limit': limit, 'cursor': page[limit - 1].id})}" if len(page) > limit else None
         return json_response(ExportPage([output_of(job, now) for job in page[:limit]], following))
@@ -116,12 +128,14 @@ class ExportsView(LeanView):
         serializer = ExportRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         job = jobs.create(_job_question(serializer.validated_data, principal_of(request)))
-        tasks.send_export(job.id)
+        note(request, resource_id=job.id, phase="asked", **{name: serializer.validated_data[name] for name in ("format", "limit")}, asked=job.query)
+        transaction.on_commit(functools.partial(tasks.send_export, job.id))
         return json_response(output_of(job, datetime.datetime.now(datetime.UTC)), status=202, headers={"Location": reverse("export-job", args=[str(job.id)])})
 
 
 class ExportJobView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": Deed("READ", EXPORT.resource_type), "DELETE": Deed("DELETE", EXPORT.resource_type)}
 
     @extend_schema(**documentation.get_export)
     def get(self, request: Request, id: str) -> HttpResponse:
@@ -133,7 +147,7 @@ class ExportJobView(LeanView):
         check_parameters(request._request.GET, [])
         job = _job(request, id)
         jobs.remove(job)
-        files.clean_up(job)
+        transaction.on_commit(functools.partial(files.clean_up, job))
         return HttpResponse(status=204)
 
 
@@ -141,6 +155,7 @@ class ExportFileView(LeanView):
     """The file of a job, for whoever has the link. The link is the credential: no other is looked at."""
 
     permission_classes = [AllowAny]
+    deeds = {"GET": EXPORT}
     _authenticators = ()
 
     @extend_schema(**documentation.get_export_file)
@@ -149,6 +164,8 @@ class ExportFileView(LeanView):
         check_parameters(query, ["expires", "signature"])
         now = datetime.datetime.now(datetime.UTC)
         job = files.job_of_link(id, query.get("expires", ""), query.get("signature", ""), now.timestamp())
+        # Whoever has the link. Nobody knows more of them.
+        act_for(request, Actor(job.tenant_id, LINK, LINK))
         manifest = msgspec.convert(job.manifest, Manifest)
         size, etag = manifest.bytes or 0, f'"{manifest.sha256}"'
         headers = request._request.headers
@@ -156,6 +173,7 @@ class ExportFileView(LeanView):
         is_same = headers.get("If-Range", etag) == etag
         asked = range_in(headers.get("Range"), size) if is_same else None
         start, stop = asked or (0, size)
+        note(request, resource_id=job.id, phase="fetched", asked_by=job.asked_by, results=job.entries_written, bytes=stop - start)
         content_type = _content_type(job.format, job.compression)
         response = _attachment(files.pieces_of(job, start, stop), content_type, file_name(job, job.tenant.slug))
         for name, value in (("ETag", etag), ("Accept-Ranges", "bytes"), ("Content-Length", str(stop - start))):
@@ -199,6 +217,7 @@ def _job(request: Request, id: str) -> ExportJob:
         job = jobs.visible_jobs(principal_of(request)).select_related("tenant").filter(pk=uuid.UUID(id)).first()
     except ValueError:
         job = None
+    note(request, resource_id=id)
     if job is None:
         raise NotFound(f"There is no export job {id}, or none that you may see.")
     return job

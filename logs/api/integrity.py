@@ -9,6 +9,7 @@ from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.deeds import Deed, note
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import Fault, NotFound
 from logs.api import integrity_documentation as documentation
@@ -24,10 +25,12 @@ from logs.storage.reading import tenant_transaction
 # By principal and tenant, so no shared cache may keep it; a browser's own may, for ever.
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Authorization, X-Tenant"}
 CHANGING = {"Cache-Control": "no-cache"}
+LOOK = Deed("VERIFY", "audit_log_verification")
 
 
 class CheckpointView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.checkpoint)
     def get(self, request: Request) -> HttpResponse:
@@ -39,6 +42,7 @@ class CheckpointView(LeanView):
 
 class CheckpointsView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.checkpoints)
     def get(self, request: Request) -> HttpResponse:
@@ -47,12 +51,14 @@ class CheckpointsView(LeanView):
         before, limit = number_in(query, "before"), limit_of(query)
         with tenant_transaction(principal_of(request).tenant_id) as cursor:
             page = published.list_checkpoints(cursor, MAX_NUMBER if before is None else before, limit)
+        note(request, results=len(page.results))
         following = None if page.before is None else f"{request._request.path}?{urlencode({'limit': limit, 'before': page.before})}"
         return json_response(published.CheckpointPage(page.results, following))
 
 
 class KeptCheckpointView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.kept_checkpoint)
     def get(self, request: Request, size: int) -> HttpResponse:
@@ -66,6 +72,7 @@ class KeptCheckpointView(LeanView):
 
 class TileView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.tile)
     def get(self, request: Request, level: str, path: str) -> HttpResponse:
@@ -81,6 +88,7 @@ class TileView(LeanView):
 
 class ConsistencyView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.consistency)
     def get(self, request: Request) -> HttpResponse:
@@ -95,6 +103,7 @@ class ConsistencyView(LeanView):
 
 class KeyView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.key)
     def get(self, request: Request) -> HttpResponse:
@@ -106,6 +115,7 @@ class KeyView(LeanView):
 
 class ProofView(LeanView):
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.proof)
     def get(self, request: Request, id: str) -> HttpResponse:
@@ -116,6 +126,7 @@ class ProofView(LeanView):
             found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size"), own_user_id=principal.own_user_id)
         if found is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
+        note(request, resource_id=id, results=1)
         return _text(found.proof.encoded, CHANGING) if as_text else json_response(found.output, headers=CHANGING)
 
 
