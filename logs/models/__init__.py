@@ -2,6 +2,7 @@
 
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
+from logs.models.erasure import Erasure, ErasureState
 from logs.models.export import ExportJob, ExportState
 from logs.models.saved_search import SavedSearch
 from logs.models.verification import VerificationResult, VerificationRun
@@ -11,6 +12,8 @@ __all__ = [
     "ActionSchema",
     "CatalogueMode",
     "Entry",
+    "Erasure",
+    "ErasureState",
     "ExportJob",
     "ExportState",
     "LogSettings",
