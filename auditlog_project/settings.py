@@ -49,6 +49,12 @@ REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0
 SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions, tokens and page cursors.")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("AUDITLOG_SECRET_KEY is shorter than 32 characters.")
+AUDITLOG_MASTER_KEY = env.text(
+    "AUDITLOG_MASTER_KEY",
+    "",
+    "Base64 of the 32 bytes that wrap the keys by which fields of entries are encrypted. Several, separated by commas or lines: the first wraps, all "
+    "unwrap. Web processes and workers need it. What was encrypted under one that is lost is lost.",
+)
 DEBUG = env.boolean("AUDITLOG_DEBUG", False, "Django's debug pages. Never in production.")
 ALLOWED_HOSTS = env.items("AUDITLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names that the server answers to.")
 CSRF_TRUSTED_ORIGINS = env.items("AUDITLOG_TRUSTED_ORIGINS", "", "Origins (https://...) that may post forms, for a proxy with another name.")

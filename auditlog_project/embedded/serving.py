@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auditlog_project.embedded.errors import SetupError
 from auditlog_project.embedded.lock import sole_user
+from auditlog_project.embedded.master_key import master_key_file
 from auditlog_project.embedded.servers import EmbeddedServers
 from auditlog_project.embedded.signals import ignore_stop
 from auditlog_project.embedded.signing_key import signing_key_file
@@ -33,7 +34,7 @@ def run(state: Path) -> int:
     """Prepare everything and serve until asked to stop. Returns the exit code; raises SetupError if it can't start."""
     with sole_user(state, patience_seconds=STOP_SECONDS + 10):
         if _has_own_servers():
-            return _serve(_with_signing_key(os.environ | {"AUDITLOG_STATE_DIR": str(state)}, state))
+            return _serve(_with_keys(os.environ | {"AUDITLOG_STATE_DIR": str(state)}, state))
         servers = EmbeddedServers(state)
         environment = _with_addresses(servers)
         # Before the servers are started: a taken port should not cost their start.
@@ -70,11 +71,12 @@ def _with_addresses(servers: EmbeddedServers) -> dict[str, str]:
     return ours | given | {"AUDITLOG_STATE_DIR": str(servers.folders.state)}
 
 
-def _with_signing_key(environment: dict[str, str], state: Path) -> dict[str, str]:
-    """For servers of the caller's own, too, checkpoints are signed: by the caller's key, or by one that is made in `state`."""
-    if environment.get("AUDITLOG_SIGNING_KEY") or environment.get("AUDITLOG_SIGNING_KEY_FILE"):
-        return environment
-    return environment | {"AUDITLOG_SIGNING_KEY_FILE": str(signing_key_file(state / "secrets"))}
+def _with_keys(environment: dict[str, str], state: Path) -> dict[str, str]:
+    """For servers of the caller's own, too, checkpoints are signed and fields encrypted: by the caller's keys, or by ones that are made in `state`."""
+    for name, make in (("AUDITLOG_SIGNING_KEY", signing_key_file), ("AUDITLOG_MASTER_KEY", master_key_file)):
+        if not environment.get(name) and not environment.get(name + "_FILE"):
+            environment = environment | {name + "_FILE": str(make(state / "secrets"))}
+    return environment
 
 
 def _settings(environment: Mapping[str, str]) -> Any:

@@ -176,6 +176,7 @@ def receive_bulk(request: HttpRequest, principal: Principal) -> Receipt:
     kind = media_type(request)
     raws = split_bulk(read_body(request, settings.AUDITLOG_MAX_BODY_BYTES), kind)
     reception = _reception(principal, is_imported=flags["imported"])
+    reception.protection.prepare(raws)
     checker = Checker(reception)
     entries: list[CheckedEntry] = []
     places: list[int] = []

@@ -4,6 +4,7 @@ Promises: canonical bytes, columns, words, roll-ups and streams see only what we
 first `masked`, then `sealed`.
 """
 
-from logs.privacy.protection import Content, Protection, protection_of
+from logs.privacy.content import Content
+from logs.privacy.protection import Protection, protection_of
 
 __all__ = ["Content", "Protection", "protection_of"]

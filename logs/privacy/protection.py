@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What of an entry may hold secrets. JSON comes as Python values (`auditlog_verify.canonical.decode_json`) and as canonical text, which say the same.
-
-    `masked`: JSON Pointers (RFC 6901) into the entry of what was masked; None: nothing was.
-    """
-
-    user_id: str
-    message: str | None
-    user_agent: str | None
-    metadata: dict[str, Any] | None
-    metadata_text: bytes | None
-    before: dict[str, Any] | None
-    before_text: bytes | None
-    after: dict[str, Any] | None
-    after_text: bytes | None
-    masked: list[str] | None = None
+from logs.privacy.content import Content
+from logs.privacy.encryption import Encryption, FieldSealer, encryption_of
 
 
 class Protection:
-    """How one tenant's entries are masked and encrypted."""
+    """How one request's entries are masked and encrypted; without `encryption`, not encrypted."""
 
-    def masked(self, content: Content) -> Content:
+    def __init__(self, encryption: Encryption | None = None) -> None:
+        self._encryption = encryption
+
+    def prepare(self, raws: Iterable[bytes]) -> None:
+        """Get ready for these entries (their JSON text), all at once. Raises Unavailable."""
+        if self._encryption is not None:
+            self._encryption.prepare(raws)
+
+    def sealer(self, entry_id: str, content: Content) -> FieldSealer | None:
+        """What encrypts fields of the entry `entry_id`, whose content is as it was sent: whose key that is follows from there."""
+        return None if self._encryption is None else FieldSealer(self._encryption, entry_id, content.user_id, content.metadata)
+
+    def masked(self, content: Content, sealer: FieldSealer | None) -> Content:
         """The content without what rules and detectors find."""
         return content
 
-    def sealed(self, entry_id: str, content: Content) -> Content:
-        """The content with its sensitive fields encrypted for the entry `entry_id`."""
-        return content
+    def sealed(self, content: Content, sealer: FieldSealer | None) -> Content:
+        """The content with its sensitive fields encrypted. Raises Unavailable if the keys can't be had."""
+        return content if sealer is None else sealer.sealed(content)
 
 
 def protection_of(tenant_id: uuid.UUID) -> Protection:
-    """The protection of a tenant's entries."""
-    return Protection()
+    """The protection of the entries of one request of this tenant."""
+    return Protection(encryption_of(tenant_id))

@@ -12,7 +12,6 @@ from psycopg import sql
 
 from accounts.principals import Principal
 from accounts.problems import Fault
-from logs.catalogue import catalogue_of
 from logs.errors import InvalidQuery
 from logs.search import cursor as cursors
 from logs.search.cursor import Cursor, Direction
@@ -93,11 +92,8 @@ def find_page(question: Question) -> Page:
         rows = rows[:limit]
         if goes_back:
             rows.reverse()
-        entries = entries_of(database, rows, catalogue_of(tenant_id))
-    if question.has_highlights:
-        highlighter = Highlighter(question.tree)
-        for entry in entries:
-            entry.highlights = highlighter.highlights(entry)
+        highlight = Highlighter(question.tree).highlights if question.has_highlights else None
+        entries = entries_of(database, rows, question.principal, highlight)
     has_older = has_more if not goes_back else True
     has_newer = has_more if goes_back else cursor is not None
     identity = question.identity
@@ -112,7 +108,7 @@ def find_entry(principal: Principal, id: uuid.UUID) -> EntryOutput | None:
     """The entry with this id, if there is one that the principal may see."""
     with tenant_transaction(principal.tenant_id) as database:
         database.execute(FIND_BY_ID, [id])
-        entries = entries_of(database, database.fetchall(), catalogue_of(principal.tenant_id))
+        entries = entries_of(database, database.fetchall(), principal)
     if not entries:
         return None
     entry = entries[0]
