@@ -45,7 +45,7 @@ def clean_up(job_ids: list[uuid.UUID]) -> None:
 def _may_hold(cursor: Any, job: ExportJob, subject: str) -> bool:
     try:
         # What they asked for, whatever of it they may see: rather too much than too little.
-        tree = All((filters_of(QueryDict(job.query)).tree(), *((entries_about(job.tenant_id, job.subject),) if job.subject else ())))
+        tree = All((filters_of(QueryDict(job.query)).tree(), *((entries_about(cursor, job.tenant_id, job.subject),) if job.subject else ())))
         return is_any_about(cursor, job.tenant_id, subject, tree)
     except (TooExpensive, InvalidQuery):
         return True

@@ -16,8 +16,8 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.deeds import Actor, Deed
@@ -30,9 +30,10 @@ from logs.export.jobs import new_id
 from logs.extensions import reason_against_erasure
 from logs.models import Erasure, ErasureState
 from logs.models.erasure import UNFINISHED
+from logs.privacy.encryption.subject_keys import forget
 from logs.storage.locks import lock_erasures
 from logs.storage.reading import tenant_transaction
-from logs.subjects import Naming, naming_of
+from logs.subjects import digest_of, is_named_in_log
 
 logger = logging.getLogger(__name__)
 ERASE = Deed("ERASE", "audit_log_erasure")
@@ -81,8 +82,7 @@ def carry_on(erasure_id: uuid.UUID) -> Erasure:
 def _decide(principal: Principal, asked: NewErasure) -> Erasure:
     """The erasure, begun or held; or the one of the same subject that goes on already. Raises NotRecorded."""
     tenant_id, now = principal.tenant_id, timezone.now()
-    naming = naming_of(tenant_id)
-    digest = naming.digest_of(asked.subject)
+    digest = digest_of(tenant_id, asked.subject)
     with tenant_transaction(tenant_id) as cursor:
         lock_erasures(tenant_id)
         erasure = Erasure.objects.filter(tenant_id=tenant_id, subject_digest=digest, state__in=UNFINISHED).first()
@@ -101,7 +101,7 @@ def _decide(principal: Principal, asked: NewErasure) -> Erasure:
         reason = reason_against_erasure(tenant_id, asked.subject, cursor)
         if reason is not None:
             erasure.state, erasure.held_because, erasure.finished_at = ErasureState.HELD, reason, now
-            _forget_name(erasure, naming)
+            _forget_name(cursor, erasure)
         else:
             found = keys.live_keys_of(cursor, tenant_id, digest)
             erasure.state = ErasureState.BEGUN
@@ -120,27 +120,28 @@ def _destroy(erasure_id: uuid.UUID) -> None:
         erasure = Erasure.objects.select_for_update().get(pk=erasure_id)
         if erasure.state != ErasureState.BEGUN:
             return
-        ledger, now = Ledger() if erasure.key_ids else None, timezone.now()
-        for key_id, pseudonym in zip(erasure.key_ids, erasure.pseudonyms, strict=True):
-            assert ledger is not None
-            ledger.add(keys.DataKey(tenant_id, key_id, pseudonym), erasure.id, now)
-            keys.destroy(cursor, key_id)
+        # First, for it takes the key to know the subject's pseudonym.
         erasure.exports = copies.remove_exports(cursor, tenant_id, erasure.subject)
+        for key_id, pseudonym in zip(erasure.key_ids, erasure.pseudonyms, strict=True):
+            Ledger().add(keys.DataKey(tenant_id, key_id, pseudonym), erasure.id, timezone.now())
+            keys.destroy(cursor, key_id)
         erasure.state = ErasureState.DESTROYED
         erasure.save()
 
 
 def _finish(erasure_id: uuid.UUID) -> Erasure:
     """The files, the entry that it is done: from `destroyed` to `done`."""
-    with transaction.atomic():
+    forget()
+    tenant_id = Erasure.objects.values_list("tenant_id", flat=True).get(pk=erasure_id)
+    with tenant_transaction(tenant_id) as cursor:
         erasure = Erasure.objects.select_for_update().get(pk=erasure_id)
         if erasure.state != ErasureState.DESTROYED:
             return erasure
         copies.clean_up(erasure.exports)
-        actor = Actor(erasure.tenant_id, erasure.asked_as, erasure.asked_by)
-        record(erasure.tenant_id, ERASE, actor=actor, resource_id=_name_of(erasure), metadata=_told(erasure, "done"))
+        actor = Actor(tenant_id, erasure.asked_as, erasure.asked_by)
+        record(tenant_id, ERASE, actor=actor, resource_id=_name_of(erasure), metadata=_told(erasure, "done"))
         erasure.state, erasure.finished_at = ErasureState.DONE, timezone.now()
-        _forget_name(erasure, naming_of(erasure.tenant_id))
+        _forget_name(cursor, erasure)
         erasure.save()
     return erasure
 
@@ -156,7 +157,7 @@ def _told(erasure: Erasure, phase: str) -> dict[str, object]:
     return told if phase == "begun" else told | {"exports": len(erasure.exports)}
 
 
-def _forget_name(erasure: Erasure, naming: Naming) -> None:
+def _forget_name(cursor: Any, erasure: Erasure) -> None:
     """Keep the name only where the log itself keeps it."""
-    if not naming.is_kept:
+    if not is_named_in_log(cursor, erasure.tenant_id, erasure.pseudonyms):
         erasure.subject, erasure.subject_digest = "", None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # Plan: logs_data_key_subject.
 SELECT_LIVE = "SELECT id, pseudonym FROM auditlog.logs_data_key_view WHERE subject_digest = %s AND erased_at IS NULL ORDER BY id"
-# Plan: the key.
-SELECT_BY_IDS = "SELECT id, pseudonym, erased_at IS NULL FROM auditlog.logs_data_key_view WHERE id = ANY(%s)"
+# Plan: the table's primary key.
+SELECT_LIVE_BY_IDS = "SELECT id, pseudonym FROM auditlog.logs_data_key_view WHERE id = ANY (%s::bigint[]) AND erased_at IS NULL"
+# Plan: a scan of the tenant's keys, by whoever verifies.
+SELECT_ERASED = "SELECT id, pseudonym FROM auditlog.logs_data_key_view WHERE erased_at IS NOT NULL ORDER BY id"
 # Runs as its owner, for the tenant that the transaction names: nothing else may change the table.
 ERASE = "SELECT auditlog.erase_data_key(%s)"
 _LABEL = b"auditlog erased key v1\x00"
@@ -40,3 +43,15 @@ def destroy(cursor: Any, key_id: int) -> bool:
     """Destroy a key of the tenant that the transaction names. False if there is none alive."""
     cursor.execute(ERASE, [key_id])
     return bool(cursor.fetchone()[0])
+
+
+def digests_alive(cursor: Any, tenant_id: uuid.UUID, key_ids: Sequence[int]) -> dict[int, str]:
+    """Of some keys of the tenant those that are alive, with their digests."""
+    cursor.execute(SELECT_LIVE_BY_IDS, [list(key_ids)])
+    return {id: DataKey(tenant_id, id, pseudonym).digest for id, pseudonym in cursor.fetchall()}
+
+
+def erased_keys(cursor: Any, tenant_id: uuid.UUID) -> list[DataKey]:
+    """All keys of the tenant that are erased."""
+    cursor.execute(SELECT_ERASED)
+    return [DataKey(tenant_id, id, pseudonym) for id, pseudonym in cursor.fetchall()]
