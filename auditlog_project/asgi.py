@@ -24,6 +24,10 @@ from django.conf import settings
 
 from auditlog_project.http_bridge import HttpBridge
 from logs.ingest import close_writer
+from logs.privacy.encryption.master_keys import master_keys
+
+# Raises ImproperlyConfigured: a process that can't encrypt takes no entries.
+master_keys()
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:

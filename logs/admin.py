@@ -13,14 +13,24 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from logs.catalogue import compile_schema
-from logs.models import ActionDefinition, ActionSchema, LogSettings, SavedSearch, VerificationRun
+from logs.models import ActionDefinition, ActionSchema, EncryptedField, LogSettings, SavedSearch, VerificationRun
 from logs.saved_searches import forget
 from logs.verification.runs import findings_of
 
 
+class LogSettingsForm(forms.ModelForm):
+    encrypted_fields = forms.MultipleChoiceField(
+        choices=EncryptedField.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Encrypted as a whole in entries to come; what is stored stays as it is.",
+    )
+
+
 @admin.register(LogSettings)
 class LogSettingsAdmin(admin.ModelAdmin):
-    list_display = ["tenant", "catalogue_mode"]
+    form = LogSettingsForm
+    list_display = ["tenant", "catalogue_mode", "encrypted_fields", "encrypted_metadata_keys", "pseudonymises_users"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: LogSettings | None = None) -> list[str]:
         return ["tenant"] if obj else []

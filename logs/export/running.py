@@ -179,7 +179,7 @@ class Heart:
     def _look(self) -> Exception | None:
         """One beat: why the attempt has to end, if it has to."""
         now = asker_of(self._job)
-        if now is None or now.own_user_id != self._principal.own_user_id:
+        if now is None or now.own_user_id != self._principal.own_user_id or (self._principal.may_decrypt and not now.may_decrypt):
             return ExportRightsLost()
         progress = {"entries_written": self._encoding.entries, "bytes_written": self._tally.bytes}
         return None if jobs.still_has(self._job, **progress) else LeaseLost()

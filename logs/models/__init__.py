@@ -1,6 +1,6 @@
 """Tables of the log. No logic beyond what a row knows about itself."""
 
-from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
+from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.erasure import Erasure, ErasureState
 from logs.models.export import ExportJob, ExportState
@@ -11,6 +11,7 @@ __all__ = [
     "ActionDefinition",
     "ActionSchema",
     "CatalogueMode",
+    "EncryptedField",
     "Entry",
     "Erasure",
     "ErasureState",

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.problems import escape_pointer
 from logs.privacy.encryption import tokens
@@ -103,8 +104,11 @@ def read_keys(database: Any, tenant_id: uuid.UUID, page: Sequence[Fields]) -> Ke
     ids = {parts[0] for fields in page for token in _tokens_of(fields) if (parts := tokens.parts_of(token)) is not None}
     if not ids:
         return {}
+    try:
+        masters = master_keys()
+    except ImproperlyConfigured as error:
+        return dict.fromkeys(ids, Gone(str(error)))
     database.execute(SELECT_LIVE_KEYS, [sorted(ids)])
-    masters = master_keys()
     return {row[0]: _key_of_row(masters, str(tenant_id), row) for row in database.fetchall()}
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from accounts.models import Role, Tenant
+from accounts.models import Tenant
 from logs import catalogue
 from logs.models import LogSettings
-from tests.api import BULK, LOGS, Api, assert_refused, entry, service_of, stored_count
-from tests.storing import new_key, new_tenant, new_token
+from tests.api import LOGS, Api, entry, service_of
+from tests.storing import new_key, new_tenant
 
 SSN = "219-09-9999-planted"
 BEFORE = {"status": "draft-planted", "amount": 12}
