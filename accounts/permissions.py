@@ -87,6 +87,15 @@ class MayErase(IsPrincipal):
         return True
 
 
+class MayReportOnSubjects(IsPrincipal):
+    """Auditors, Admins, and keys that read and decrypt: who exports and decrypts (or erases), about others than themselves."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_report_on_subjects:
+            raise NotAllowed("Reports on data subjects need the role Auditor or Admin, or a key with the scopes logs:read and logs:decrypt.")
+        return True
+
+
 class MayManageRetention(IsPrincipal):
     """The ability to manage retention and legal holds: Admins."""
 

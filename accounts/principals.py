@@ -71,6 +71,11 @@ class Principal:
         return Ability.ERASE in self.abilities
 
     @property
+    def may_report_on_subjects(self) -> bool:
+        """May they have everything about one data subject: who exports, sees more than themselves, and decrypts or erases?"""
+        return self.may_read and self.may_export and self.own_user_id is None and (self.may_decrypt or self.may_erase)
+
+    @property
     def may_manage_retention(self) -> bool:
         return Ability.RETENTION in self.abilities
 

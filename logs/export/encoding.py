@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Iterator
+from typing import Protocol
 
 from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
@@ -13,6 +14,15 @@ from logs.export.formats import FORMATS
 from logs.export.manifest import Manifest, Tally
 from logs.export.pseudonyms import Pseudonymiser
 from logs.export.snapshot import Snapshot
+
+
+class FileEncoding(Protocol):
+    """What makes the bytes of one file. `entries` tells how many were written so far."""
+
+    entries: int
+
+    def pieces(self) -> Iterator[bytes]: ...
+    def manifest(self, tally: Tally | None = None) -> Manifest: ...
 
 
 class Encoding:

@@ -53,7 +53,7 @@ class LinesWriter:
         return b""
 
     def add(self, rows: Rows) -> bytes:
-        return ("\n".join(_titled(rows, self._catalogue)) + "\n").encode()
+        return ("\n".join(titled(rows, self._catalogue)) + "\n").encode()
 
     def finish(self) -> bytes:
         return b""
@@ -73,7 +73,7 @@ class DocumentWriter:
         return b'{"entries":[\n'
 
     def add(self, rows: Rows) -> bytes:
-        text = self._between + ",\n".join(_titled(rows, self._catalogue))
+        text = self._between + ",\n".join(titled(rows, self._catalogue))
         self._between = ",\n"
         return text.encode()
 
@@ -142,7 +142,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def _titled(rows: Rows, catalogue: TenantCatalogue) -> list[str]:
+def titled(rows: Rows, catalogue: TenantCatalogue) -> list[str]:
     """The lines of rows, with their titles where the rows bring what these are made of."""
     if not rows or len(rows[0]) == 1:
         return [row[0] for row in rows]

@@ -33,8 +33,7 @@ def entries_about(cursor: Any, tenant_id: uuid.UUID, subject: str) -> Node:
 
     `cursor`: in a transaction that names the tenant. A pseudonym is known until the subject is erased.
     """
-    cursor.execute(SELECT_PSEUDONYMS, [digest_of(tenant_id, subject)])
-    names = (subject, *(row[0] for row in cursor.fetchall()))
+    names = (subject, *_pseudonyms_of(cursor, tenant_id, subject))
     subject_key = catalogue_of(tenant_id).encryption.subject_key
     return AnyOf((TextIs("user_id", names), *((MetadataIs((subject_key,), subject),) if subject_key else ())))
 
@@ -56,6 +55,17 @@ def is_named_in_log(cursor: Any, tenant_id: uuid.UUID, pseudonyms: Sequence[str]
         return not (pseudonyms and _is_any(cursor, tenant_id, TextIs("user_id", tuple(pseudonyms))))
     except TooExpensive:
         return False
+
+
+def name_in_log(cursor: Any, tenant_id: uuid.UUID, subject: str) -> str | None:
+    """What an entry may call the subject: by name where the log names them, else by their pseudonym. None: they have none."""
+    pseudonyms = _pseudonyms_of(cursor, tenant_id, subject)
+    return subject if is_named_in_log(cursor, tenant_id, pseudonyms) else next(iter(pseudonyms), None)
+
+
+def _pseudonyms_of(cursor: Any, tenant_id: uuid.UUID, subject: str) -> list[str]:
+    cursor.execute(SELECT_PSEUDONYMS, [digest_of(tenant_id, subject)])
+    return [row[0] for row in cursor.fetchall()]
 
 
 def _is_any(cursor: Any, tenant_id: uuid.UUID, tree: Node) -> bool:
