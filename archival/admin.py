@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts.addresses import client_address
 from accounts.deeds import Deed
 from accounts.extensions import record
 from accounts.problems import Invalid
@@ -69,23 +70,20 @@ class LegalHoldAdmin(admin.ModelAdmin):
         return [*_PLACED, "placed_by", "placed_at", "released_by", "released_at", *([] if obj.is_active else ["release_reason"])]
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: bool) -> None:
-        user, now = request.user, datetime.datetime.now(datetime.UTC)
-        who, given = f"user:{user.get_username()}", form.cleaned_data
-        deed = Deed("RELEASE" if change else "CREATE", _RESOURCE)
-        reason = given["release_reason"] if change else given["reason"]
-        # First the entry: if it can't be written, nothing is done.
-        record(
-            obj.tenant_id,
-            deed,
-            actor=who,
-            resource_id=f"hold-{obj.pk}" if change else None,
-            metadata={"holds": str(obj.holds), "reason": reason},
-            ip_address=request.META.get("REMOTE_ADDR"),
-        )
+        who, now, given = f"user:{request.user.get_username()}", datetime.datetime.now(datetime.UTC), form.cleaned_data
+        # The admin's request is one transaction: if the entry can't be written, nothing is done.
         if change:
-            release_hold(obj.tenant_id, obj.pk, who, reason, now)
+            release_hold(obj.tenant_id, obj.pk, who, given["release_reason"], now)
         else:
             obj.pk = place_hold(obj.tenant_id, who, new_hold_of(given), now).pk
+        record(
+            obj.tenant_id,
+            Deed("RELEASE" if change else "CREATE", _RESOURCE),
+            actor=who,
+            resource_id=f"hold-{obj.pk}",
+            metadata={"holds": str(obj.holds), "reason": given["release_reason" if change else "reason"]},
+            ip_address=client_address(request),
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False

@@ -12,14 +12,10 @@ from accounts.models import Role, Tenant
 from logs import catalogue, tasks
 from logs.models import Erasure, ErasureState, LogSettings
 from logs.verification.runs import findings_of, verify
-from tests.api import LOGS, Api, assert_refused, entry, service_of, stored_count
+from tests.api import LOGS, Api, assert_refused, service_of, stored_count
+from tests.erasing import CLEAR, ERASED, ERASURES, REASON, acts, after_of, ask, erase, keys_alive, post
 from tests.sequencing import publish_all, sequence_all
 from tests.storing import new_tenant, new_token
-
-ERASURES = "/api/v1/erasures"
-REASON = "Request of 2026-01-30 under GDPR Art. 17."
-ERASED = {"encrypted": True, "erased": True}
-CLEAR = {"iban": "planted-iban-of-carol"}
 
 
 @pytest.fixture
@@ -40,40 +36,6 @@ def ledger(settings: Any, tmp_path: Path) -> Path:
     return tmp_path / "anchor" / "erasures"
 
 
-def post(api: Api, **fields: Any) -> str:
-    answer = api.post(LOGS, entry(**{"user_id": "carol", "after": CLEAR} | fields))
-    assert answer.status_code == 201, answer.content
-    return str(answer.json()["id"])
-
-
-def ask(api: Api, subject: str = "carol", **body: Any) -> Any:
-    return api.post(ERASURES, {"subject": subject, "reason": REASON, "confirm": subject} | body)
-
-
-def erase(api: Api, subject: str = "carol") -> dict[str, Any]:
-    answer = ask(api, subject)
-    assert answer.status_code == 201, answer.content
-    found: dict[str, Any] = answer.json()
-    assert api.get(answer["Location"]).json() == found
-    return found
-
-
-def acts(api: Api) -> list[dict[str, Any]]:
-    """What the log tells of erasures, oldest first."""
-    found: list[dict[str, Any]] = api.get(LOGS, action="ERASE", resource_type="audit_log_erasure").json()["results"]
-    return found[::-1]
-
-
-def after_of(api: Api, id: str) -> Any:
-    return api.get(f"{LOGS}/{id}").json()["after"]
-
-
-def keys_alive(tenant: Tenant) -> int:
-    with connections["maintenance"].cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM auditlog.logs_data_key WHERE tenant_id = %s AND wrapped_key IS NOT NULL", [tenant.id])
-        return int(cursor.fetchone()[0])
-
-
 def test_erased_fields_read_as_erased_and_those_of_others_as_before(tenant: Tenant, admin: Api) -> None:
     carols, daves = post(admin, request_id="r-1"), post(admin, user_id="dave")
     assert after_of(admin, carols) == CLEAR
@@ -81,10 +43,10 @@ def test_erased_fields_read_as_erased_and_those_of_others_as_before(tenant: Tena
     assert (done["state"], done["keys_destroyed"], done["subject"], done["reason"]) == ("done", 1, "carol", REASON)
     assert after_of(admin, carols) == ERASED
     assert after_of(admin, daves) == CLEAR
+    sequence_all()
     for path in (LOGS, f"{LOGS}?user_id=carol", "/api/v1/requests/r-1", f"{LOGS}?order=position&after=-1"):
         content = admin.get(path).content
-        assert b'"erased"' in content or b"order=position" in content
-        assert b"carol" in content or b"order=position" in content
+        assert b'"erased":true' in content.replace(b" ", b"")
         assert content.count(b"planted-iban") == content.count(b'"dave"')
     with connections["maintenance"].cursor() as cursor:
         cursor.execute(
