@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from accounts.models import Role, Tenant
 from logs import catalogue, tasks
@@ -205,3 +205,16 @@ def test_erasure_goes_on_when_the_storage_of_the_ledger_is_back(tenant: Tenant, 
     assert admin.get(f"{ERASURES}/{begun['id']}").json()["state"] == "done"
     assert (keys_alive(tenant), after_of(admin, id)) == (0, ERASED)
     assert [act["metadata"]["phase"] for act in acts(admin)] == ["begun", "done"]
+
+
+def test_erasure_that_cannot_be_recorded_has_not_happened(tenant: Tenant, admin: Api, ledger: Path, settings: Any) -> None:
+    id = post(admin)
+    settings.AUDITLOG_COMMIT_TIMEOUT_SECONDS = 0.2
+    with transaction.atomic("maintenance"), connections["maintenance"].cursor() as cursor:
+        cursor.execute("LOCK TABLE auditlog.logs_batch IN EXCLUSIVE MODE")
+        problem = assert_refused(ask(admin), 503, "not_recorded")
+    assert "carol" not in str(problem)
+    settings.AUDITLOG_COMMIT_TIMEOUT_SECONDS = 30
+    assert not Erasure.objects.filter(tenant=tenant).exists()
+    assert (keys_alive(tenant), list(ledger.rglob("*.json"))) == (1, [])
+    assert after_of(admin, id) == CLEAR
