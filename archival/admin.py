@@ -61,7 +61,7 @@ class LegalHoldAdmin(admin.ModelAdmin):
     def state(self, hold: LegalHold) -> str:
         return "released" if not hold.is_active else "due" if hold.is_due(datetime.datetime.now(datetime.UTC)) else "active"
 
-    def get_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> Any:
         return _PLACED if obj is None else [*_PLACED, "placed_by", "placed_at", "released_by", "released_at", "release_reason"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> list[str]:

@@ -39,9 +39,7 @@ class LegalHoldInput(msgspec.Struct, forbid_unknown_fields=True):
     reason: _Reason
     query: Annotated[str, Meta(max_length=MAX_CHARACTERS, description="In the query language. Relative times count from now.")] = ""
     subject: Annotated[str, Meta(max_length=MAX_SUBJECT_LENGTH)] = ""
-    until: (
-        Annotated[datetime.datetime, Meta(tz=True, description="From then on the hold is due: still active, until a person releases it.")] | None
-    ) = None
+    until: Annotated[datetime.datetime, Meta(tz=True, description="From then on the hold is due: still active, until a person releases it.")] | None = None
 
 
 class LegalHoldRelease(msgspec.Struct, forbid_unknown_fields=True):

@@ -29,9 +29,7 @@ _RELEASED = _HOLD | {
     "release_reason": "Case 4711 is closed.",
 }
 _DETAIL = "A hold on a query has to say which: query."
-INVALID = problem_response(
-    422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/query", "code": "missing_field", "detail": _DETAIL}]
-)
+INVALID = problem_response(422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/query", "code": "missing_field", "detail": _DETAIL}])
 _ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
 
 

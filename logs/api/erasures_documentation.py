@@ -28,9 +28,7 @@ _BEGUN = {name: _DONE[name] for name in ("id", "reason", "asked_by", "created_at
     "keys_destroyed": 0,
 }
 _DETAIL = "`confirm` has to be the subject once more, letter by letter."
-INVALID = problem_response(
-    422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/confirm", "code": "not_confirmed", "detail": _DETAIL}]
-)
+INVALID = problem_response(422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/confirm", "code": "not_confirmed", "detail": _DETAIL}])
 HELD = problem_response(409, "held", "A legal hold forbids it", "The legal hold 7 is on this subject. Nothing was erased.", erasure=_ID)
 
 

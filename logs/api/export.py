@@ -235,9 +235,7 @@ def _job_question(asked: dict[str, Any], principal: Principal) -> ExportQuestion
     except InvalidQuery as problem:
         raise Invalid([replace(fault, pointer="/compression") for fault in problem.faults]) from problem
     words, tree = filters_in_body(asked["query"], principal)
-    return ExportQuestion(
-        principal, tree, words, asked["format"], compression, asked["order"], asked["limit"], is_pseudonymised=asked["pseudonymise"]
-    )
+    return ExportQuestion(principal, tree, words, asked["format"], compression, asked["order"], asked["limit"], is_pseudonymised=asked["pseudonymise"])
 
 
 def filters_in_body(text: str, principal: Principal) -> tuple[str, All]:

@@ -139,9 +139,7 @@ _NO_PARAMETERS = problem_response(
     "There is no parameter 'x'. There is none here.",
     errors=[{"pointer": "x", "code": "unknown_parameter", "detail": "There is no parameter 'x'. There is none here."}],
 )
-TOO_MANY_JOBS = problem_response(
-    429, "too_many_requests", "Too many requests", "You have 3 export jobs under way already. Wait for one of them, or cancel it."
-)
+TOO_MANY_JOBS = problem_response(429, "too_many_requests", "Too many requests", "You have 3 export jobs under way already. Wait for one of them, or cancel it.")
 _ID = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)
 _COMMON: dict[Any, Any] = {422: _NO_PARAMETERS, 503: UNAVAILABLE}
 

@@ -25,9 +25,7 @@ _JOB = {
     "subject": "carol",
 }
 _DETAIL = "Object missing required field `subject`."
-INVALID = problem_response(
-    422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/subject", "code": "missing_field", "detail": _DETAIL}]
-)
+INVALID = problem_response(422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/subject", "code": "missing_field", "detail": _DETAIL}])
 
 
 def make_report_with(given: type, output: type) -> dict[str, Any]:

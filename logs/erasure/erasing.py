@@ -108,7 +108,8 @@ def _decide(principal: Principal, asked: NewErasure) -> Erasure:
             erasure.key_ids, erasure.pseudonyms = [key.id for key in found], [key.pseudonym for key in found]
             if not found:
                 erasure.repeats = Erasure.objects.filter(tenant_id=tenant_id, subject_digest=digest, state=ErasureState.DONE).order_by("-id").first()
-            record(tenant_id, ERASE, actor=principal, resource_id=_name_of(erasure), metadata=_told(erasure, "begun"), **asked.whence)
+            told = _told(erasure, "begun")
+            record(tenant_id, ERASE, actor=principal, outcome="success", resource_id=_name_of(erasure), metadata=told, **asked.whence)
         erasure.save(force_insert=True)
     return erasure
 

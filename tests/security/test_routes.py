@@ -55,6 +55,15 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/actions/<str:name>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/actions/<str:name>/schemas", "GET"): ((401, N, 404, N, 404, 404, 404), None),
     ("api/v1/actions/<str:name>/schemas", "POST"): ((401, N, N, N, N, 404, 404), {"schema": {}}),
+    ("api/v1/erasures", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/erasures", "POST"): ((401, N, N, N, N, Y, Y), {"subject": "nobody", "reason": "asked for by nobody", "confirm": "nobody"}),
+    ("api/v1/erasures/<str:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/subject-reports", "POST"): ((401, N, N, N, Y, Y, Y), {"subject": "nobody"}),
+    ("api/v1/legal-holds", "GET"): ((401, N, N, N, N, Y, Y), None),
+    # On a subject whom no other test erases.
+    ("api/v1/legal-holds", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody", "reason": "a case of no account"}),
+    ("api/v1/legal-holds/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/legal-holds/<int:id>/release", "POST"): ((401, N, N, N, N, 404, 404), {"reason": "a case of no account"}),
     ("api/v1/log-settings", "GET"): ((401, N, Y, N, Y, Y, Y), None),
     ("api/v1/log-settings", "PATCH"): ((401, N, N, N, N, Y, Y), {"catalogue_mode": "off"}),
     ("api/v1/api-keys", "GET"): ((401, N, N, N, N, Y, Y), None),
@@ -149,12 +158,16 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     expected = statuses[KINDS.index(kind)]
     path = "/" + route.replace("<str:id>", entry_id).replace("<str:name>", "THERE_IS_NONE").replace("<int:pk>", "0").replace("<int:size>", "99")
     path = path.replace("<any:request_id>", "a%20request")
+    path = path.replace("legal-holds/<int:id>", "legal-holds/0")
     if "<int:id>" in path:
         path = path.replace("<int:id>", shared_search(owner))
     answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
-        assert entry_id not in answer.content.decode().replace(path, "").replace(f"no entry {entry_id}", "").replace(f"no export job {entry_id}", "")
+        shown = answer.content.decode().replace(path, "")
+        for kind_of_thing in ("entry", "export job", "erasure"):
+            shown = shown.replace(f"no {kind_of_thing} {entry_id}", "")
+        assert entry_id not in shown
         assert answer["Content-Type"] == "application/problem+json"
 
 
@@ -196,6 +209,13 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "logs/export?format=csv&user_id=",
         "exports?cursor=",
         "exports/",
+        "erasures?cursor=",
+        "erasures?limit=",
+        "erasures/",
+        "legal-holds?before=",
+        "legal-holds?active=",
+        "legal-holds/",
+        "logs/export?format=ndjson&pseudonymise=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?signature=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?expires=",
         "integrity/checkpoints?before=",

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Role, Tenant, User
 from archival import holds
-from archival.models import LegalHold
+from archival.models import HeldThing, LegalHold
 from logs.models import Erasure, ErasureState
 from logs.storage.locks import lock_erasures
 from tests.api import LOGS, Api, assert_refused, entry, service_of
@@ -205,7 +205,7 @@ def test_hold_is_not_placed_while_an_erasure_is_being_decided(tenant: Tenant) ->
     placed = threading.Event()
 
     def place_one() -> None:
-        holds.place_hold(tenant.id, "user:test", holds.NewHold(holds.HeldThing.TENANT, REASON), timezone.now())
+        holds.place_hold(tenant.id, "user:test", holds.NewHold(HeldThing.TENANT, REASON), timezone.now())
         placed.set()
         connection.close()
 

@@ -16,7 +16,7 @@ from django.db import connection
 from accounts.models import Role, Tenant
 from logs.erasure.reapplying import alive
 from logs.export import jobs, running
-from logs.models import ExportJob
+from logs.models import ExportJob, ExportState
 from tests.api import LOGS, Api
 from tests.erasing import CLEAR, ERASED, after_of, erase, keys_alive, post
 from tests.exporting import EXPORTS
@@ -82,7 +82,7 @@ def test_job_that_runs_while_its_subject_is_erased_begins_anew(admin: Api, stora
     job = jobs.take(id)
     assert job is not None
     assert erase(admin)["exports_removed"] == [str(id)]
-    assert not jobs.end(job, "done")
+    assert not jobs.end(job, ExportState.DONE)
     ExportJob.objects.filter(pk=id).update(heartbeat_at=None)
     running.run(id)
     assert admin.get(f"{EXPORTS}/{id}").json()["state"] == "done"

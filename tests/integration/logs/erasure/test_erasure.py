@@ -49,9 +49,7 @@ def test_erased_fields_read_as_erased_and_those_of_others_as_before(tenant: Tena
         assert b'"erased":true' in content.replace(b" ", b"")
         assert content.count(b"planted-iban") == content.count(b'"dave"')
     with connections["maintenance"].cursor() as cursor:
-        cursor.execute(
-            "SELECT subject_digest, wrapped_key, wrapped_subject, erased_at IS NULL FROM auditlog.logs_data_key WHERE id = %s", [done["key_ids"][0]]
-        )
+        cursor.execute("SELECT subject_digest, wrapped_key, wrapped_subject, erased_at IS NULL FROM auditlog.logs_data_key WHERE id = %s", [done["key_ids"][0]])
         assert cursor.fetchone() == (None, None, None, False)
 
 

@@ -13,6 +13,7 @@ from logs.export.pseudonyms import Pseudonymiser
 from logs.storage.table import TABLE_COLUMN_NAMES
 
 KEY = b"k" * 32
+JSON = ("metadata", "before", "after")
 ENTRY: dict[str, Any] = {
     "id": "019a2b3c-4d5e-7000-8000-00000000002a",
     "timestamp": "2026-01-31T12:00:00.123456Z",
@@ -35,9 +36,10 @@ def line_of(**fields: Any) -> dict[str, Any]:
 def row_of(**fields: Any) -> dict[str, Any]:
     """The same of a row of the table formats."""
     given = ENTRY | {"received_at": ENTRY["timestamp"], "is_imported": "false"} | fields
-    row = [json.dumps(given[name]) if name in ("metadata", "before", "after") and name in given else given.get(name) for name in TABLE_COLUMN_NAMES]
+    row = [json.dumps(given[name]) if name in JSON and name in given else given.get(name) for name in TABLE_COLUMN_NAMES]
     [found] = Pseudonymiser(KEY).columns([row])
-    return {name: json.loads(value) if name in ("metadata", "before", "after") and value else value for name, value in zip(TABLE_COLUMN_NAMES, found, strict=True)}
+    named = dict(zip(TABLE_COLUMN_NAMES, found, strict=True))
+    return {name: json.loads(value) if name in JSON and value else value for name, value in named.items()}
 
 
 def test_the_same_person_is_the_same_throughout_and_nobody_else() -> None:
