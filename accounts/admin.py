@@ -6,12 +6,14 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.models import ApiKey, Membership, Tenant, User
+from accounts.recorded_admin import RecordedAdmin
 
 
 class MembershipInline(admin.TabularInline):
@@ -21,12 +23,18 @@ class MembershipInline(admin.TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(RecordedAdmin, DjangoUserAdmin):
+    resource_type = "audit_log_member"
     inlines = [MembershipInline]
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        # As the other pages: the new password counts when its change is recorded.
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
 
 
 @admin.register(Tenant)
-class TenantAdmin(admin.ModelAdmin):
+class TenantAdmin(RecordedAdmin):
     list_display = ["slug", "name", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["slug", "name"]
@@ -38,7 +46,8 @@ class TenantAdmin(admin.ModelAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):
+class MembershipAdmin(RecordedAdmin):
+    resource_type = "audit_log_member"
     list_display = ["user", "tenant", "role", "log_user_id"]
     list_filter = ["tenant", "role"]
     search_fields = ["user__username", "log_user_id"]
@@ -46,7 +55,8 @@ class MembershipAdmin(admin.ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(RecordedAdmin):
+    resource_type = "audit_log_key"
     list_display = ["name", "tenant", "prefix", "scopes", "state", "last_used_at"]
     list_filter = ["tenant"]
     search_fields = ["name", "prefix"]
@@ -79,6 +89,9 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke the selected keys")
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        for key in queryset:
-            revoke_api_key(key)
-        self.message_user(request, f"{queryset.count()} key(s) revoked. Every process refuses them within seconds.")
+        keys = list(queryset)
+        with transaction.atomic():
+            for key in keys:
+                revoke_api_key(key)
+            self.record(request, "REVOKE", keys)
+        self.message_user(request, f"{len(keys)} key(s) revoked. Every process refuses them within seconds.")

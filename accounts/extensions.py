@@ -20,6 +20,7 @@ from accounts.principals import Principal
 from accounts.problems import NotRecorded
 
 Outcome = Literal["success", "failure"]
+Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Record:
     ip_address: str | None = None
     user_agent: str | None = None
     request_id: str | None = None
+    severity: Severity | None = None
 
 
 class Recording(Protocol):
@@ -117,14 +119,15 @@ def record(
     ip_address: str | None = None,
     user_agent: str | None = None,
     request_id: str | None = None,
+    severity: Severity | None = None,
 ) -> None:
     """Make an entry of a deed in the tenant's log, and come back when it is on disk. Raises NotRecorded, an Unavailable.
 
-    `actor` as text is the `user_id` itself.
+    `actor` as text is the `user_id` itself. `severity` is INFO, or of a failure WARNING, if it is not given.
     """
     user_id, source = _names_of(actor, tenant_id)
     told = dict(metadata or {}) | ({"principal": source} if source else {})
-    record_all([Record(tenant_id, user_id, deed, outcome, resource_id, told, ip_address, user_agent, request_id)])
+    record_all([Record(tenant_id, user_id, deed, outcome, resource_id, told, ip_address, user_agent, request_id, severity)])
 
 
 def _names_of(actor: Actor | Principal | User | str, tenant_id: uuid.UUID) -> tuple[str, str | None]:

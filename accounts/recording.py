@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -66,15 +66,15 @@ class RecordedView(APIView):
             method = (asked.method or "").lower()
             handler = getattr(self, method, self.http_method_not_allowed) if method in self.http_method_names else self.http_method_not_allowed
             deed = self._deed()
-            response: HttpResponseBase
+            response: Any
             if deed is None or deed.refusals_only or asked.method in READS:
                 response = handler(asked, *args, **kwargs)
             else:
                 response = self._change(handler)
         except Exception as error:
             response = self.handle_exception(error)
-        self.response = self._recorded(self.finalize_response(asked, response, *args, **kwargs))
-        return self.response
+        self.response = self.finalize_response(asked, response, *args, **kwargs)
+        return self._recorded(self.response)
 
     def handle_exception(self, exc: Exception) -> Response:
         self._error = exc
@@ -166,7 +166,15 @@ def record_of(request: HttpRequest, actor: Actor, deed: Deed, outcome: Outcome, 
     return Record(actor.tenant_id, actor.user_id, deed, outcome, None if resource_id is None else str(resource_id), metadata, **whence(request))
 
 
-def whence(request: HttpRequest) -> dict[str, str | None]:
+class Whence(TypedDict):
+    """Where a request came from."""
+
+    ip_address: str | None
+    user_agent: str | None
+    request_id: str | None
+
+
+def whence(request: HttpRequest) -> Whence:
     """Where a request came from, as `Record` and `extensions.record` take it."""
     meta = request.META
     return {"ip_address": client_address(request), "user_agent": meta.get("HTTP_USER_AGENT"), "request_id": meta.get("auditlog.request_id")}

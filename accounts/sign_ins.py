@@ -23,7 +23,7 @@ from accounts.deeds import Actor, Deed
 from accounts.extensions import Outcome, Record
 from accounts.models import Tenant, User
 from accounts.problems import NotRecorded
-from accounts.recording import whence
+from accounts.recording import Whence, whence
 
 logger = logging.getLogger(__name__)
 SESSION = "audit_log_session"
@@ -48,7 +48,7 @@ def record_session(request: HttpRequest | Request | None, user: User | None, dee
             more |= {"suppressed": suppressed} if suppressed else {}
         if plain is not None:
             more |= {"path": plain.path_info}
-        origin = whence(plain) if plain is not None else {}
+        origin: Whence = whence(plain) if plain is not None else {"ip_address": None, "user_agent": None, "request_id": None}
         records.append(Record(actor.tenant_id, actor.user_id, deed, outcome, metadata=more | {"principal": actor.source}, **origin))
     extensions.record_all(records)
 

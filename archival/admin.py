@@ -9,15 +9,15 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from accounts.addresses import client_address
 from accounts.deeds import Deed
 from accounts.extensions import record
 from accounts.problems import Invalid
-from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, NewHold, check_hold, place_hold, release_hold
+from accounts.recorded_admin import RecordedAdmin
+from accounts.recording import whence
+from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, check_hold, place_hold, release_hold
 from archival.models import HeldThing, LegalHold
 
 _PLACED = ["tenant", "holds", "query", "subject", "reason", "until"]
-_RESOURCE = "audit_log_retention"
 
 
 class LegalHoldForm(forms.ModelForm):
@@ -51,7 +51,8 @@ def _reason(text: str) -> str:
 
 
 @admin.register(LegalHold)
-class LegalHoldAdmin(admin.ModelAdmin):
+class LegalHoldAdmin(RecordedAdmin):
+    resource_type = RETENTION
     form = LegalHoldForm
     list_display = ["id", "tenant", "holds", "placed_by", "placed_at", "until", "state"]
     list_filter = ["tenant", "holds", ("released_at", admin.EmptyFieldListFilter)]
@@ -71,19 +72,24 @@ class LegalHoldAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: bool) -> None:
         who, now, given = f"user:{request.user.get_username()}", datetime.datetime.now(datetime.UTC), form.cleaned_data
-        # The admin's request is one transaction: if the entry can't be written, nothing is done.
         if change:
             release_hold(obj.tenant_id, obj.pk, who, given["release_reason"], now)
         else:
             obj.pk = place_hold(obj.tenant_id, who, new_hold_of(given), now).pk
-        record(
-            obj.tenant_id,
-            Deed("RELEASE" if change else "CREATE", _RESOURCE),
-            actor=who,
-            resource_id=f"hold-{obj.pk}",
-            metadata={"holds": str(obj.holds), "reason": given["release_reason" if change else "reason"]},
-            ip_address=client_address(request),
-        )
+
+    def log_addition(self, request: HttpRequest, obj: LegalHold, message: Any) -> Any:
+        self._record(request, obj, "CREATE", obj.reason)
+        # As Django's own; ours would record it once more, without the reason.
+        return super(RecordedAdmin, self).log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: LegalHold, message: Any) -> Any:
+        self._record(request, obj, "RELEASE", obj.release_reason)
+        return super(RecordedAdmin, self).log_change(request, obj, message)
+
+    def _record(self, request: HttpRequest, hold: LegalHold, action: str, reason: str) -> None:
+        """In the words in which the API records it, within the request's transaction: what can't be recorded is not done. Raises NotRecorded."""
+        told = {"holds": str(hold.holds), "reason": reason, "path": request.path_info}
+        record(hold.tenant_id, Deed(action, RETENTION), actor=request.user, outcome="success", resource_id=f"hold-{hold.pk}", metadata=told, **whence(request))
 
     def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False

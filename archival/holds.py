@@ -26,6 +26,8 @@ from logs.subjects import is_any_about
 
 # A hold's reason is told in the entry of the act and to whoever asks for an erasure in vain.
 MIN_REASON_LENGTH, MAX_REASON_LENGTH = 10, 2000
+# What entries about holds are about.
+RETENTION = "audit_log_retention"
 
 
 @dataclass(frozen=True)

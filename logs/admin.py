@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.recorded_admin import RecordedAdmin
 from logs.catalogue import compile_schema
 from logs.models import ActionDefinition, ActionSchema, EncryptedField, LogSettings, SavedSearch, VerificationRun
 from logs.saved_searches import forget
@@ -28,7 +29,7 @@ class LogSettingsForm(forms.ModelForm):
 
 
 @admin.register(LogSettings)
-class LogSettingsAdmin(admin.ModelAdmin):
+class LogSettingsAdmin(RecordedAdmin):
     form = LogSettingsForm
     list_display = ["tenant", "catalogue_mode", "encrypted_fields", "encrypted_metadata_keys", "pseudonymises_users"]
 
@@ -60,7 +61,8 @@ class ActionSchemaInline(admin.TabularInline):
 
 
 @admin.register(ActionDefinition)
-class ActionDefinitionAdmin(admin.ModelAdmin):
+class ActionDefinitionAdmin(RecordedAdmin):
+    resource_type = "audit_log_action"
     list_display = ["name", "tenant", "title_template", "default_severity"]
     list_filter = ["tenant"]
     search_fields = ["name"]
@@ -68,9 +70,10 @@ class ActionDefinitionAdmin(admin.ModelAdmin):
 
 
 @admin.register(VerificationRun)
-class VerificationRunAdmin(admin.ModelAdmin):
+class VerificationRunAdmin(RecordedAdmin):
     """Runs are made by `verify_log` and by the schedule; they are looked at here."""
 
+    resource_type = "audit_log_verification"
     list_display = ["tenant", "started_at", "duration", "low", "high", "verified_count", "result", "started_by"]
     list_filter = ["result", "tenant"]
     readonly_fields = ["tenant", "started_by", "started_at", "finished_at", "duration", "low", "high", "verified_count", "result", "findings_in_words", "error"]
@@ -91,9 +94,10 @@ class VerificationRunAdmin(admin.ModelAdmin):
 
 
 @admin.register(SavedSearch)
-class SavedSearchAdmin(admin.ModelAdmin):
+class SavedSearchAdmin(RecordedAdmin):
     """Searches are saved and changed over the API, which checks the question; here they are described, shared or not, and deleted."""
 
+    resource_type = "audit_log_saved_search"
     list_display = ["name", "owner", "tenant", "is_shared", "updated_at"]
     list_filter = ["tenant", "is_shared"]
     search_fields = ["name", "owner__username"]

@@ -16,7 +16,7 @@ from accounts.deeds import Deed, note
 from accounts.permissions import MayManageRetention, principal_of
 from accounts.problems import NotFound
 from archival.api import holds_documentation as documentation
-from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, NewHold, place_hold, release_hold, visible_holds
+from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, place_hold, release_hold, visible_holds
 from archival.models import HeldThing, LegalHold
 from logs.api.answers import json_response
 from logs.api.bodies import decoded
@@ -29,7 +29,6 @@ from logs.subjects import MAX_SUBJECT_LENGTH
 HeldName = Literal["tenant", "query", "subject"]
 StateName = Literal["active", "due", "released"]
 _Reason = Annotated[str, Meta(min_length=MIN_REASON_LENGTH, max_length=MAX_REASON_LENGTH)]
-_RESOURCE = "audit_log_retention"
 
 
 class LegalHoldInput(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,7 +73,7 @@ class LegalHoldPage(msgspec.Struct):
 
 class LegalHoldsView(LeanView):
     permission_classes = [MayManageRetention]
-    deeds = {"GET": Deed("READ", _RESOURCE), "POST": Deed("CREATE", _RESOURCE)}
+    deeds = {"GET": Deed("READ", RETENTION), "POST": Deed("CREATE", RETENTION)}
 
     @extend_schema(**documentation.list_holds_with(LegalHoldPage))
     def get(self, request: Request) -> HttpResponse:
@@ -104,7 +103,7 @@ class LegalHoldsView(LeanView):
 
 class LegalHoldView(LeanView):
     permission_classes = [MayManageRetention]
-    deeds = {"GET": Deed("READ", _RESOURCE)}
+    deeds = {"GET": Deed("READ", RETENTION)}
 
     @extend_schema(**documentation.get_hold_with(LegalHoldOutput))
     def get(self, request: Request, id: int) -> HttpResponse:
@@ -118,7 +117,7 @@ class LegalHoldView(LeanView):
 
 class LegalHoldReleaseView(LeanView):
     permission_classes = [MayManageRetention]
-    deeds = {"POST": Deed("RELEASE", _RESOURCE)}
+    deeds = {"POST": Deed("RELEASE", RETENTION)}
 
     @extend_schema(**documentation.release_hold_with(LegalHoldRelease, LegalHoldOutput))
     def post(self, request: Request, id: int) -> HttpResponse:

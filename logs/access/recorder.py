@@ -79,7 +79,7 @@ def _checked(record: Record, received_at: datetime.datetime) -> CheckedEntry:
         "action": record.deed.action,
         "resource_type": record.deed.resource_type,
         "outcome": record.outcome,
-        "severity": "INFO" if record.outcome == "success" else "WARNING",
+        "severity": record.severity or ("INFO" if record.outcome == "success" else "WARNING"),
         "resource_id": record.resource_id,
         "request_id": record.request_id,
         "user_agent": record.user_agent,

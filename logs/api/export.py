@@ -27,17 +27,17 @@ from accounts.problems import Fault, Invalid, NotFound, escape_pointer
 from logs import tasks
 from logs.api import export_documentation as documentation
 from logs.api.answers import json_response
-from logs.api.export_records import EXPORT, CountedLines, RecordedPieces
+from logs.api.export_records import RecordedPieces
 from logs.api.views import LeanView
 from logs.errors import InvalidQuery
-from logs.evidence import evidence_question_of, write_evidence
+from logs.evidence import CountedLines, evidence_question_of, write_evidence
 from logs.export import FORMATS, ExportQuestion, export_question_of, files, jobs, open_stream
 from logs.export.asking import COMPRESSIONS, EVIDENCE, FORMAT_NAMES, ORDERS, SUBJECT_REPORT, asked_again, compression_of, one_of
 from logs.export.compression import CONTENT_TYPES, SUFFIXES, coding_for
 from logs.export.manifest import Manifest
 from logs.export.output import ExportJobOutput, output_of
 from logs.export.ranges import range_in
-from logs.export.running import file_name
+from logs.export.running import EXPORT, file_name
 from logs.export.subject_report import CONTENT_TYPE as REPORT_TYPE
 from logs.models import ExportJob
 from logs.search.pages import limit_of

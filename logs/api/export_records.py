@@ -11,13 +11,13 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 
 from accounts import extensions
-from accounts.deeds import Actor, Deed
+from accounts.deeds import Actor
 from accounts.principals import Principal
 from accounts.problems import NotRecorded
 from accounts.recording import query_of, whence
+from logs.export.running import EXPORT
 
 logger = logging.getLogger(__name__)
-EXPORT = Deed("EXPORT", "audit_log_export")
 
 
 class RecordedPieces:
@@ -68,29 +68,3 @@ class RecordedPieces:
         finally:
             # Pieces are read by whatever thread is free; none keeps a connection for it.
             close_old_connections()
-
-
-class CountedLines:
-    """The lines of an evidence bundle, counted as they go by."""
-
-    def __init__(self, lines: Iterator[bytes]) -> None:
-        self._lines = lines
-        self._count = 0
-        self._is_over = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            line = next(self._lines)
-        except StopIteration:
-            self._is_over = True
-            raise
-        self._count += line.count(b"\n")
-        return line
-
-    @property
-    def entries(self) -> int:
-        """How many of them are entries: all but the header and the footer."""
-        return max(self._count - 1 - self._is_over, 0)

@@ -14,7 +14,7 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 
-from accounts.deeds import Deed, note
+from accounts.deeds import note
 from accounts.permissions import MayReportOnSubjects, principal_of
 from logs import tasks
 from logs.api import subject_reports_documentation as documentation
@@ -25,6 +25,7 @@ from logs.api.views import LeanView
 from logs.export import ExportQuestion, jobs
 from logs.export.asking import SUBJECT_REPORT
 from logs.export.output import ExportJobOutput, output_of
+from logs.export.running import REPORT
 from logs.search.parameters import check_parameters
 from logs.storage.reading import tenant_transaction
 from logs.subjects import MAX_SUBJECT_LENGTH, name_in_log
@@ -42,7 +43,7 @@ class SubjectReportInput(msgspec.Struct, forbid_unknown_fields=True):
 
 class SubjectReportsView(LeanView):
     permission_classes = [MayReportOnSubjects]
-    deeds = {"POST": Deed("EXPORT", "audit_log_subject")}
+    deeds = {"POST": REPORT}
 
     @extend_schema(**documentation.make_report_with(SubjectReportInput, ExportJobOutput))
     def post(self, request: Request) -> HttpResponse:

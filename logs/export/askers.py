@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from accounts.authentication import principal_of_member
+from accounts.deeds import Actor
 from accounts.models import ApiKey, Membership
 from accounts.principals import Principal, abilities_of_scopes
 from logs.models import ExportJob
@@ -16,6 +17,14 @@ def asker_of(job: ExportJob) -> Principal | None:
     """The principal that asked for `job`, with the rights of now. None if they may not read any more."""
     principal = _key(job) if job.asked_by_user_id is None else _member(job, job.asked_by_user_id)
     return principal if principal is not None and principal.may_read else None
+
+
+def actor_of(job: ExportJob) -> Actor:
+    """Who asked for `job`, as entries name them; whatever rights they have now."""
+    membership = None
+    if job.asked_by_user_id is not None:
+        membership = Membership.objects.select_related("user").filter(user_id=job.asked_by_user_id, tenant_id=job.tenant_id).first()
+    return Actor(job.tenant_id, membership.own_user_id if membership else job.asked_by, job.asked_by)
 
 
 def _member(job: ExportJob, user_pk: int) -> Principal | None:

@@ -11,18 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import zstandard
 from django.db import connection, connections, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
+from psycopg import sql
 
 from accounts.models import ApiKey, Membership, Role, Tenant, User
 from logs import tasks
 from logs.export import jobs, running
 from logs.models import ExportJob, ExportState
-from tests.api import Api, assert_refused, service_of
+from tests.api import NOT_OWN, PostedApi, assert_refused, service_of
 from tests.exporting import EXPORT, EXPORTS, body_of, lines_of, read_csv, read_parquet, searched, table_row
 from tests.storing import new_key, new_tenant, new_token, store
 from tests.web import wait_until
@@ -47,7 +49,9 @@ def files_in(storage: Path) -> list[str]:
     return sorted(str(path.relative_to(storage)) for path in storage.rglob("*") if path.is_file())
 
 
-def ask(api: Api, **body: Any) -> dict[str, Any]:
+def ask(api: PostedApi, **body: Any) -> dict[str, Any]:
+    if "q=" not in body.get("query", ""):
+        body["query"] = "&".join(filter(None, [body.get("query"), urlencode({"q": NOT_OWN})]))
     answer = api.post(EXPORTS, {"format": "ndjson"} | body)
     assert answer.status_code == 202, answer.content
     job: dict[str, Any] = answer.json()
@@ -56,14 +60,14 @@ def ask(api: Api, **body: Any) -> dict[str, Any]:
     return job
 
 
-def carry_out(api: Api, **body: Any) -> dict[str, Any]:
+def carry_out(api: PostedApi, **body: Any) -> dict[str, Any]:
     """A job that was run in this process, as its asker sees it."""
     id = ask(api, **body)["id"]
     running.run(uuid.UUID(id))
     return look(api, id)
 
 
-def look(api: Api, id: str) -> dict[str, Any]:
+def look(api: PostedApi, id: str) -> dict[str, Any]:
     answer = api.get(f"{EXPORTS}/{id}")
     assert answer.status_code == 200, answer.content
     found: dict[str, Any] = answer.json()
@@ -72,7 +76,7 @@ def look(api: Api, id: str) -> dict[str, Any]:
 
 def download(job: dict[str, Any]) -> bytes:
     """The file, by its link alone."""
-    answer = Api(None).get(job["file"]["url"])
+    answer = PostedApi(None).get(job["file"]["url"])
     assert answer["Cache-Control"] == "no-store"
     return body_of(answer)
 
@@ -83,7 +87,7 @@ def grow_old(id: str, **fields: datetime.datetime) -> None:
 
 @contextmanager
 def run_that_waits(id: str) -> Iterator[threading.Thread]:
-    """The job runs in a thread and comes to no entry during the block: the table is locked."""
+    """The job runs in a thread and comes to no entry during the block: a partition is locked, and not the one that entries go to."""
 
     def work() -> None:
         try:
@@ -92,8 +96,11 @@ def run_that_waits(id: str) -> Iterator[threading.Thread]:
             connection.close()
 
     thread = threading.Thread(target=work)
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT auditlog.ensure_partition(now() - interval '80 days', 90)")
     with transaction.atomic("maintenance"), connections["maintenance"].cursor() as cursor:
-        cursor.execute("LOCK TABLE auditlog.logs_entry IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("SELECT name FROM auditlog.logs_partitions ORDER BY lower_at LIMIT 1")
+        cursor.execute(sql.SQL("LOCK TABLE auditlog.{} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(cursor.fetchone()[0])))
         thread.start()
         wait_until(lambda: ExportJob.objects.get(pk=id).state == ExportState.RUNNING, "the job runs")
         yield thread
@@ -114,7 +121,8 @@ def test_job_makes_the_file_and_its_manifest(tenant: Tenant, storage: Path) -> N
     assert data.startswith(f"{tenant.id}/{job['id']}/")
     written = json.loads((storage / manifest).read_bytes())
     assert written == job["manifest"]
-    assert (written["question"], written["sha256"], written["entries"], written["tree_size"]) == ("user_id=alice&severity_min=INFO", digest, 7, 0)
+    assert written["question"] == f"user_id=alice&severity_min=INFO&{urlencode({'q': NOT_OWN})}"
+    assert (written["sha256"], written["entries"], written["tree_size"]) == (digest, 7, 0)
 
 
 @pytest.mark.parametrize("format", ["json", "csv", "parquet"])
@@ -180,19 +188,19 @@ def test_only_so_many_are_under_way(tenant: Tenant, settings: Any) -> None:
     assert refused["Retry-After"]
     assert ExportJob.objects.count() == 2
     # Somebody else's are their own.
-    ask(Api(new_token(tenant, Role.AUDITOR)))
+    ask(PostedApi(new_token(tenant, Role.AUDITOR)))
     assert api.send("DELETE", f"{EXPORTS}/{first}").status_code == 204
     ask(api)
 
 
 def test_each_sees_own_jobs_and_admins_all(tenant: Tenant) -> None:
     admin, auditor, user, key = (
-        Api(new_token(tenant, Role.ADMIN)),
-        Api(new_token(tenant, Role.AUDITOR)),
-        Api(new_token(tenant, Role.USER, "bob")),
+        PostedApi(new_token(tenant, Role.ADMIN)),
+        PostedApi(new_token(tenant, Role.AUDITOR)),
+        PostedApi(new_token(tenant, Role.USER, "bob")),
         service_of(tenant),
     )
-    mallory = Api(new_token(new_tenant(), Role.ADMIN))
+    mallory = PostedApi(new_token(new_tenant(), Role.ADMIN))
     ids = {name: ask(api)["id"] for name, api in {"admin": admin, "auditor": auditor, "user": user, "key": key}.items()}
     assert [job["id"] for job in admin.get(EXPORTS).json()["results"]] == list(reversed(ids.values()))
     for name, api in {"auditor": auditor, "user": user, "key": key}.items():
@@ -222,24 +230,24 @@ def test_list_goes_on_page_by_page(tenant: Tenant, settings: Any) -> None:
 
 
 def test_role_user_exports_own_entries(tenant: Tenant) -> None:
-    user = Api(new_token(tenant, Role.USER, "bob"))
+    user = PostedApi(new_token(tenant, Role.USER, "bob"))
     assert lines_of(download(carry_out(user))) == searched(user)
     assert lines_of(download(carry_out(user, query="user_id=alice"))) == []
 
 
 def test_key_that_was_revoked_meanwhile_exports_nothing(tenant: Tenant, storage: Path) -> None:
     key = new_key(tenant)
-    id = ask(Api(key))["id"]
+    id = ask(PostedApi(key))["id"]
     ApiKey.objects.filter(prefix=key.split("_")[1]).update(revoked_at=timezone.now())
     running.run(uuid.UUID(id))
-    job = look(Api(new_token(tenant, Role.ADMIN)), id)
+    job = look(PostedApi(new_token(tenant, Role.ADMIN)), id)
     assert (job["state"], job["error"]["code"]) == ("failed", "rights_lost")
     assert files_in(storage) == []
 
 
 @pytest.mark.parametrize("change", ["role", "membership", "user", "tenant"])
 def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, storage: Path, change: str) -> None:
-    id = ask(Api(new_token(tenant, Role.AUDITOR)))["id"]
+    id = ask(PostedApi(new_token(tenant, Role.AUDITOR)))["id"]
     job = ExportJob.objects.get(pk=id)
     assert job.asked_by_user_id is not None
     with run_that_waits(id) as thread:
@@ -291,7 +299,7 @@ def test_deleting_one_that_is_done_removes_its_file(tenant: Tenant, storage: Pat
     assert files_in(storage) == []
     assert look(api, job["id"])["state"] == "expired"
     assert "file" not in look(api, job["id"])
-    assert_refused(Api(None).get(job["file"]["url"]), 404, "not_found")
+    assert_refused(PostedApi(None).get(job["file"]["url"]), 404, "not_found")
 
 
 def test_file_is_removed_when_its_time_is_over(tenant: Tenant, storage: Path) -> None:
@@ -303,7 +311,7 @@ def test_file_is_removed_when_its_time_is_over(tenant: Tenant, storage: Path) ->
     tasks.tend_exports()
     assert {path.split("/")[1] for path in files_in(storage)} == {kept["id"]}
     assert look(api, job["id"])["state"] == "expired"
-    assert_refused(Api(None).get(job["file"]["url"]), 404, "not_found")
+    assert_refused(PostedApi(None).get(job["file"]["url"]), 404, "not_found")
     assert lines_of(download(look(api, kept["id"]))) == searched(api)
 
 
