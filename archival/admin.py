@@ -77,19 +77,27 @@ class LegalHoldAdmin(RecordedAdmin):
         else:
             obj.pk = place_hold(obj.tenant_id, who, new_hold_of(given), now).pk
 
-    def log_addition(self, request: HttpRequest, obj: LegalHold, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, "CREATE", obj.reason)
         # As Django's own; ours would record it once more, without the reason.
         return super(RecordedAdmin, self).log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: LegalHold, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, "RELEASE", obj.release_reason)
         return super(RecordedAdmin, self).log_change(request, obj, message)
 
     def _record(self, request: HttpRequest, hold: LegalHold, action: str, reason: str) -> None:
         """In the words in which the API records it, within the request's transaction: what can't be recorded is not done. Raises NotRecorded."""
-        told = {"holds": str(hold.holds), "reason": reason, "path": request.path_info}
-        record(hold.tenant_id, Deed(action, RETENTION), actor=request.user, outcome="success", resource_id=f"hold-{hold.pk}", metadata=told, **whence(request))
+        told = {"holds": str(hold.holds), "reason": reason, "principal": f"user:{request.user.get_username()}", "path": request.path_info}
+        record(
+            hold.tenant_id,
+            Deed(action, RETENTION),
+            actor=request.user.get_username(),
+            outcome="success",
+            resource_id=f"hold-{hold.pk}",
+            metadata=told,
+            **whence(request),
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False

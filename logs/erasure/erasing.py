@@ -14,7 +14,6 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ from django.utils import timezone
 from accounts.deeds import Actor, Deed
 from accounts.extensions import record
 from accounts.principals import Principal
+from accounts.recording import Whence
 from logs.erasure import copies, keys
 from logs.erasure.ledger import Ledger
 from logs.errors import Held
@@ -47,7 +47,7 @@ class NewErasure:
 
     subject: str
     reason: str
-    whence: Mapping[str, str | None]
+    whence: Whence
 
 
 def erase(principal: Principal, asked: NewErasure) -> Erasure:
