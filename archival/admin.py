@@ -46,7 +46,7 @@ def new_hold_of(given: dict[str, Any]) -> NewHold:
 
 def _reason(text: str) -> str:
     if not MIN_REASON_LENGTH <= len(text) <= MAX_REASON_LENGTH:
-        raise forms.ValidationError(f"Say why, in {MIN_REASON_LENGTH} to {MAX_REASON_LENGTH} characters.", code="bad_length")
+        raise forms.ValidationError(f"Say why, in {MIN_REASON_LENGTH} to {MAX_REASON_LENGTH} characters.")
     return text
 
 
@@ -88,16 +88,9 @@ class LegalHoldAdmin(RecordedAdmin):
 
     def _record(self, request: HttpRequest, hold: LegalHold, action: str, reason: str) -> None:
         """In the words in which the API records it, within the request's transaction: what can't be recorded is not done. Raises NotRecorded."""
-        told = {"holds": str(hold.holds), "reason": reason, "principal": f"user:{request.user.get_username()}", "path": request.path_info}
-        record(
-            hold.tenant_id,
-            Deed(action, RETENTION),
-            actor=request.user.get_username(),
-            outcome="success",
-            resource_id=f"hold-{hold.pk}",
-            metadata=told,
-            **whence(request),
-        )
+        name = request.user.get_username()
+        told = {"holds": str(hold.holds), "reason": reason, "principal": f"user:{name}", "path": request.path_info}
+        record(hold.tenant_id, Deed(action, RETENTION), actor=name, resource_id=f"hold-{hold.pk}", metadata=told, **whence(request))
 
     def has_delete_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False

@@ -86,7 +86,8 @@ def test_log_verifies_after_an_erasure(tenant: Tenant, admin: Api) -> None:
     publish_all()
     run = verify(tenant, started_by="command")
     assert findings_of(run) == []
-    assert run.verified_count == stored_count(tenant)
+    # Four, and what the log tells of itself.
+    assert run.verified_count > stored_count(tenant) == 4
 
 
 def test_subject_erased_twice_is_told_so(tenant: Tenant, admin: Api) -> None:

@@ -32,7 +32,8 @@ from accounts.models import Ability
 from accounts.principals import Principal
 from logs.erasure import NewErasure, erase
 tenant, slug = uuid.UUID(sys.argv[1]), sys.argv[2]
-erase(Principal(tenant, slug, "user:root", frozenset(), frozenset(Ability.values)), NewErasure("carol", "killed in the middle of it", {"ip_address": None, "user_agent": None, "request_id": None}))
+nowhere = {"ip_address": None, "user_agent": None, "request_id": None}
+erase(Principal(tenant, slug, "user:root", frozenset(), frozenset(Ability.values)), NewErasure("carol", "killed in the middle", nowhere))
 """
 
 
