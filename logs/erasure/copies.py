@@ -14,6 +14,7 @@ from django.http import QueryDict
 from logs.errors import InvalidQuery, TooExpensive
 from logs.export import files
 from logs.models import ExportJob, ExportState
+from logs.models.export import UNDER_WAY
 from logs.search.filters import filters_of
 from logs.search.tree import All
 from logs.subjects import entries_about, is_any_about
@@ -40,6 +41,11 @@ def clean_up(job_ids: list[uuid.UUID]) -> None:
     """Remove the files. What can't be removed now is left for `tend_exports`."""
     for job in ExportJob.objects.filter(pk__in=job_ids):
         files.clean_up(job)
+
+
+def forget_reports(tenant_id: uuid.UUID, subject: str) -> None:
+    """Take the name out of the records of reports on the subject that are over."""
+    ExportJob.objects.filter(tenant_id=tenant_id, subject=subject).exclude(state__in=UNDER_WAY).update(subject="")
 
 
 def _may_hold(cursor: Any, job: ExportJob, subject: str) -> bool:

@@ -139,10 +139,13 @@ def _finish(erasure_id: uuid.UUID) -> Erasure:
         if erasure.state != ErasureState.DESTROYED:
             return erasure
         copies.clean_up(erasure.exports)
+        subject = erasure.subject
         actor = Actor(tenant_id, erasure.asked_as, erasure.asked_by)
         record(tenant_id, ERASE, actor=actor, resource_id=_name_of(erasure), metadata=_told(erasure, "done"))
         erasure.state, erasure.finished_at = ErasureState.DONE, timezone.now()
         _forget_name(cursor, erasure)
+        if not erasure.subject:
+            copies.forget_reports(tenant_id, subject)
         erasure.save()
     return erasure
 

@@ -164,6 +164,15 @@ def test_where_users_are_pseudonymised_the_record_names_no_one(tenant: Tenant, a
     assert "carol" not in str(act)
 
 
+def test_erasure_takes_the_name_out_of_the_records_of_reports(tenant: Tenant, admin: Api) -> None:
+    LogSettings.objects.update_or_create(pk=tenant.id, defaults={"pseudonymises_users": True})
+    catalogue.forget()
+    post(admin)
+    found = report(admin)
+    erase(admin)
+    assert "carol" not in str(admin.get(f"{EXPORTS}/{found.job['id']}").json())
+
+
 def test_who_may_not_decrypt_or_sees_only_themselves_gets_no_report(tenant: Tenant, admin: Api) -> None:
     post(admin)
     for api in (Api(new_token(tenant, Role.USER, "carol")), Api(new_key(tenant, "logs:read")), Api(new_key(tenant, "logs:write"))):
