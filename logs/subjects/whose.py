@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from logs.catalogue import catalogue_of
 from logs.errors import TooExpensive
 from logs.privacy.encryption.subject_keys import subject_digest
 from logs.search.finding import Search
-from logs.search.tree import All, AnyOf, MetadataIs, Node, TextIs
+from logs.search.tree import All, AnyOf, MetadataIs, Node, Not, TextIs, TextStarts
 
 # As long as a `user_id` may be.
 MAX_SUBJECT_LENGTH = 512
@@ -39,8 +40,29 @@ def entries_about(cursor: Any, tenant_id: uuid.UUID, subject: str) -> Node:
 
 
 def is_any_about(cursor: Any, tenant_id: uuid.UUID, subject: str, tree: Node) -> bool:
-    """Does `tree` find an entry of the subject? `cursor` as for `entries_about`. Raises TooExpensive."""
-    return _is_any(cursor, tenant_id, All((tree, entries_about(cursor, tenant_id, subject))))
+    """Does `tree` find an entry of the subject? `cursor` as for `entries_about`. Raises TooExpensive.
+
+    Whoever asks for a user by name means those entries too that hold their pseudonym.
+    """
+    meant = meaning_pseudonyms(tree, subject, _pseudonyms_of(cursor, tenant_id, subject))
+    return _is_any(cursor, tenant_id, All((meant, entries_about(cursor, tenant_id, subject))))
+
+
+def meaning_pseudonyms(node: Node, subject: str, pseudonyms: Sequence[str]) -> Node:
+    """The tree in which every condition on `user_id` that holds for the subject holds for their pseudonyms as well. Pure."""
+    match node:
+        case TextIs("user_id", values):
+            return replace(node, values=(*values, *pseudonyms)) if subject in values else node
+        case TextStarts("user_id", prefix):
+            return AnyOf((node, TextIs("user_id", tuple(pseudonyms)))) if subject.startswith(prefix) else node
+        case All(nodes):
+            return All(tuple(meaning_pseudonyms(member, subject, pseudonyms) for member in nodes))
+        case AnyOf(nodes):
+            return AnyOf(tuple(meaning_pseudonyms(member, subject, pseudonyms) for member in nodes))
+        case Not(inner):
+            return Not(meaning_pseudonyms(inner, subject, pseudonyms))
+        case _:
+            return node
 
 
 def is_named_in_log(cursor: Any, tenant_id: uuid.UUID, pseudonyms: Sequence[str]) -> bool:
