@@ -7,35 +7,45 @@ scanners can match the whole by `alk_[a-z0-9]{12}_[A-Za-z0-9_-]{43}`.
 from __future__ import annotations
 
 import datetime
-import hashlib
-import hmac
 import re
-import secrets
 from collections.abc import Iterable
 
 from django.utils import timezone
 
+from accounts import standing
 from accounts.deeds import Actor
-from accounts.models import ApiKey, Tenant, User
-from accounts.principals import Principal, abilities_of_scopes
+from accounts.models import AccessGrant, ApiKey, Tenant, User
+from accounts.opaque import FORM, is_stored_as, new_opaque, read_opaque
+from accounts.principals import Principal
 from accounts.problems import NotAuthenticated
 
-KEY = re.compile(r"alk_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 MARK = "alk_"
-_PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+KEY = re.compile(MARK + FORM)
 LAST_USED_PRECISION = datetime.timedelta(minutes=1)
 
 
 def create_api_key(
-    tenant: Tenant, name: str, scopes: Iterable[str], *, expires_at: datetime.datetime | None = None, created_by: User | None = None
+    tenant: Tenant,
+    name: str,
+    scopes: Iterable[str],
+    *,
+    expires_at: datetime.datetime | None = None,
+    created_by: User | None = None,
+    grant: AccessGrant | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key. Answers the row and the key itself, which can't be had again."""
-    prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(12))
-    secret = secrets.token_urlsafe(32)
+    made = new_opaque(MARK)
     row = ApiKey.objects.create(
-        tenant=tenant, name=name, scopes=sorted(set(scopes)), prefix=prefix, digest=_digest(secret), expires_at=expires_at, created_by=created_by
+        tenant=tenant,
+        name=name,
+        scopes=sorted(set(scopes)),
+        grant=grant,
+        prefix=made.prefix,
+        digest=made.digest,
+        expires_at=expires_at,
+        created_by=created_by,
     )
-    return row, f"{MARK}{prefix}_{secret}"
+    return row, made.text
 
 
 def revoke_api_key(row: ApiKey) -> None:
@@ -47,12 +57,9 @@ def revoke_api_key(row: ApiKey) -> None:
 
 def principal_of_key(key: str) -> Principal:
     """The principal that `key` stands for. Raises NotAuthenticated if it is malformed, unknown, expired or revoked."""
-    match = KEY.fullmatch(key)
-    row = ApiKey.objects.select_related("tenant").filter(prefix=match[1]).first() if match else None
-    # The comparison runs for unknown prefixes too, so that timing does not tell which prefixes exist.
-    stored = bytes(row.digest) if row else bytes(32)
-    matches = hmac.compare_digest(stored, _digest(match[2] if match else ""))
-    if row is None or not matches:
+    given = read_opaque(MARK, key)
+    row = ApiKey.objects.select_related(*standing.KEY_RELATED).filter(prefix=given.prefix).first() if given else None
+    if not is_stored_as(given, row.digest if row else None) or row is None:
         raise NotAuthenticated("The API key is not known.", code="unknown_api_key")
     now = timezone.now()
     source = f"key:{row.prefix}"
@@ -66,15 +73,4 @@ def principal_of_key(key: str) -> Principal:
         raise NotAuthenticated("The API key's tenant is not active.", code="inactive_tenant").blaming(holder)
     if row.last_used_at is None or now - row.last_used_at >= LAST_USED_PRECISION:
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
-    return Principal(
-        tenant_id=row.tenant_id,
-        tenant_slug=row.tenant.slug,
-        source=source,
-        scopes=frozenset(row.scopes),
-        abilities=abilities_of_scopes(row.scopes),
-        expires_at=row.expires_at,
-    )
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+    return standing.of_key(row)

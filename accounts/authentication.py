@@ -1,6 +1,6 @@
 """From the `Authorization` header to a principal.
 
-`Authorization: Bearer <API key or access token>`; a key may also come as `X-API-Key`. A person who belongs to several
+`Authorization: Bearer <API key, viewer token or access token>`; a key may also come as `X-API-Key`. A person who belongs to several
 tenants says which one by `X-Tenant: <slug>`.
 """
 
@@ -16,10 +16,10 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts import api_keys
+from accounts import api_keys, standing, viewer_tokens
 from accounts.deeds import Actor
-from accounts.models import Membership, Role, User
-from accounts.principals import ABILITIES_OF_ROLE, SCOPES_OF_ROLE, Principal, cache, credential_digest
+from accounts.models import Membership, User
+from accounts.principals import Principal, cache, credential_digest
 from accounts.problems import NotAllowed, NotAuthenticated, NotFound, Refused
 
 
@@ -44,19 +44,25 @@ def authenticate(request: HttpRequest) -> Principal | None:
     principal = cache.get(digest)
     if principal is None:
         if credential.startswith(api_keys.MARK):
-            principal = api_keys.principal_of_key(credential)
-            if tenant is not None and tenant != principal.tenant_slug:
-                raise NotAllowed("The API key belongs to another tenant than X-Tenant says.").blaming(Actor.of(principal))
+            principal = _in_tenant(api_keys.principal_of_key(credential), tenant)
+        elif credential.startswith(viewer_tokens.MARK):
+            principal = _in_tenant(viewer_tokens.principal_of_viewer(credential), tenant)
         else:
             principal = _principal_of_token(credential, tenant)
         cache.put(digest, principal)
     return principal
 
 
+def _in_tenant(principal: Principal, tenant: str | None) -> Principal:
+    if tenant is not None and tenant != principal.tenant_slug:
+        raise NotAllowed("The credential belongs to another tenant than X-Tenant says.").blaming(Actor.of(principal))
+    return principal
+
+
 def user_of_request(request: HttpRequest) -> User:
     """The person behind an access token, whatever tenants they have. Raises NotAuthenticated."""
     credential = _credential(request)
-    if credential is None or credential.startswith(api_keys.MARK):
+    if credential is None or credential.startswith((api_keys.MARK, viewer_tokens.MARK)):
         raise NotAuthenticated("Send an access token: Authorization: Bearer ...")
     return _user_of_token(_decoded(credential))
 
@@ -94,7 +100,7 @@ def _user_of_token(token: AccessToken) -> User:
 def _principal_of_token(credential: str, tenant: str | None) -> Principal:
     token = _decoded(credential)
     user = _user_of_token(token)
-    memberships = list(Membership.objects.select_related("tenant", "user").filter(user=user, tenant__is_active=True))
+    memberships = list(Membership.objects.select_related(*standing.MEMBER_RELATED).filter(user=user, tenant__is_active=True))
     if tenant is not None:
         # The same answer for a tenant that does not exist and for one that is not yours: neither is confirmed.
         own, memberships = memberships, [membership for membership in memberships if membership.tenant.slug == tenant]
@@ -105,7 +111,7 @@ def _principal_of_token(credential: str, tenant: str | None) -> Principal:
     if len(memberships) > 1:
         slugs = ", ".join(sorted(membership.tenant.slug for membership in memberships))
         raise Refused(f"You belong to several tenants ({slugs}): say which by the header X-Tenant.")
-    return principal_of_member(memberships[0], expires_at=datetime.datetime.fromtimestamp(token["exp"], datetime.UTC))
+    return standing.of_member(memberships[0], expires_at=datetime.datetime.fromtimestamp(token["exp"], datetime.UTC))
 
 
 def actor_of_member(membership: Membership) -> Actor:
@@ -116,19 +122,3 @@ def actor_of_member(membership: Membership) -> Actor:
 def actors_of_user(user: User) -> list[Actor]:
     """A person in the log of each of their tenants that are active."""
     return [actor_of_member(membership) for membership in user.memberships.select_related("tenant", "user").filter(tenant__is_active=True)]
-
-
-def principal_of_member(membership: Membership, *, expires_at: datetime.datetime | None = None) -> Principal:
-    role = Role(membership.role)
-    return Principal(
-        tenant_id=membership.tenant_id,
-        tenant_slug=membership.tenant.slug,
-        source=f"user:{membership.user.get_username()}",
-        scopes=SCOPES_OF_ROLE[role],
-        abilities=ABILITIES_OF_ROLE[role],
-        role=role,
-        user_pk=membership.user_id,
-        own_user_id=membership.own_user_id if role == Role.USER else None,
-        expires_at=expires_at,
-        log_user_id=membership.own_user_id,
-    )

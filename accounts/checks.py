@@ -9,6 +9,20 @@ from django.core import checks
 
 
 @checks.register(deploy=True)
+def proxies_are_named(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
+    """HTTPS ends at a proxy; without its address nobody is believed who says that a request came by HTTPS."""
+    if not settings.USE_TLS or settings.AUDITLOG_TRUSTED_PROXIES:
+        return []
+    return [
+        checks.Warning(
+            "AUDITLOG_USE_TLS is on and AUDITLOG_TRUSTED_PROXIES names no proxy, so every request passes for plain HTTP and is redirected.",
+            hint="Give AUDITLOG_TRUSTED_PROXIES the address or network of the proxy in front.",
+            id="auditlog.W010",
+        )
+    ]
+
+
+@checks.register(deploy=True)
 def roles_are_apart(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
     """The application should not own the tables that it writes to."""
     default, maintenance = settings.DATABASES["default"], settings.DATABASES["maintenance"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rest_framework.permissions import BasePermission
 
@@ -22,6 +22,11 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def refuse(principal: Principal, detail: str) -> NoReturn:
+    """Raises NotAllowed; of a principal whose grant is over, says that."""
+    raise NotAllowed("Your access grant has ended. An Admin of the tenant can prolong it." if principal.restriction.has_ended else detail)
+
+
 class IsPrincipal(BasePermission):
     """Any principal at all."""
 
@@ -37,17 +42,26 @@ class MayWrite(IsPrincipal):
 
     def allows(self, principal: Principal, request: Request) -> bool:
         if not principal.may_write:
-            raise NotAllowed("Posting entries needs the scope logs:write.")
+            refuse(principal, "Posting entries needs the scope logs:write.")
         return True
 
 
 class MayRead(IsPrincipal):
-    """Scope `logs:read`: keys that have it, Admins, Auditors, and Users (about themselves)."""
+    """Scope `logs:read`: keys that have it, viewer tokens, Admins, Auditors, and Users (about themselves)."""
 
     def allows(self, principal: Principal, request: Request) -> bool:
         if not principal.may_read:
-            raise NotAllowed("Reading entries needs the scope logs:read.")
+            refuse(principal, "Reading entries needs the scope logs:read.")
         return True
+
+
+class MayReadWithin(MayRead):
+    """As `MayRead`, and of the tenant itself: no viewer tokens, whose holders come from outside."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if principal.is_viewer:
+            raise NotAllowed("A viewer token reads entries and nothing else.")
+        return super().allows(principal, request)
 
 
 class MayWriteOrRead(IsPrincipal):
@@ -58,23 +72,62 @@ class MayWriteOrRead(IsPrincipal):
         return rule.allows(principal, request)
 
 
+class MayExport(MayRead):
+    """Reading, and taking what is read away as a file: roles and `logs:read` have it, grants and viewer tokens say so."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        super().allows(principal, request)
+        if not principal.may_export:
+            raise NotAllowed("Exporting entries is not among what your grant or token allows.")
+        return True
+
+
+class MayErase(IsPrincipal):
+    """Erasing data subjects: Admins, and members and keys whose grant says so."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_erase:
+            refuse(principal, "Erasing data subjects needs the role Admin, or a grant that allows it.")
+        return True
+
+
+class MayManageRetention(IsPrincipal):
+    """Retention and legal holds: Admins, and members and keys whose grant says so."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_manage_retention:
+            refuse(principal, "Managing retention needs the role Admin, or a grant that allows it.")
+        return True
+
+
+class MayMint(IsPrincipal):
+    """Viewer tokens: Admins, and keys with the scope `viewers:mint`."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_mint:
+            refuse(principal, "Viewer tokens need the role Admin or a key with the scope viewers:mint.")
+        return True
+
+
 class IsAdmin(IsPrincipal):
     """Role Admin in the tenant."""
 
     def allows(self, principal: Principal, request: Request) -> bool:
         if not principal.may_administer:
-            raise NotAllowed("This needs the role Admin.")
+            refuse(principal, "This needs the role Admin.")
         return True
 
 
 class AdminWrites(IsPrincipal):
-    """GET needs `logs:read` for the whole tenant (not role User); everything else role Admin."""
+    """GET needs `logs:read` for the whole log (no role User, no narrower grant, no viewer); everything else role Admin."""
 
     def allows(self, principal: Principal, request: Request) -> bool:
+        if principal.may_administer:
+            return True
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             return IsAdmin().allows(principal, request)
-        if not principal.may_read or principal.own_user_id is not None:
-            raise NotAllowed("This needs the role Auditor or Admin, or a key with the scope logs:read.")
+        if not principal.may_read or not principal.restriction.leaves_all or principal.is_viewer:
+            refuse(principal, "This needs the role Auditor or Admin, or a key with the scope logs:read, for the whole log.")
         return True
 
 

@@ -19,16 +19,19 @@ from django.conf import settings
 
 from accounts.models import Ability, Role
 from accounts.models.api_key import Scope
+from accounts.restrictions import WHOLE_LOG, Limits, Restriction
 
 MAX_CACHED = 10_000
+VIEWER_SOURCE = "viewer:"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls and what they may do. `source` is what entries record: `key:<prefix>` or `user:<name>`.
+    """Who calls and what they may do. `source` is what entries record: `key:<prefix>`, `user:<name>` or `viewer:<prefix>`.
 
-    `own_user_id` is set for role User: the only `user_id` that they may post and read. `log_user_id`: the `user_id` by which entries
-    mean a person.
+    `own_user_id` is set for role User: the only `user_id` that they may post. `granted` is what a grant or a viewer token lets them see;
+    without one it is the role's: the whole log, or for role User their own entries. `expires_at`: until then all this is so. `log_user_id`:
+    the `user_id` by which entries mean a person.
     """
 
     tenant_id: uuid.UUID
@@ -39,6 +42,7 @@ class Principal:
     role: Role | None = None
     user_pk: int | None = None
     own_user_id: str | None = None
+    granted: Restriction | None = None
     expires_at: datetime.datetime | None = None
     log_user_id: str | None = None
 
@@ -49,6 +53,13 @@ class Principal:
     def acts_as(self) -> str:
         """The `user_id` of entries about what this principal does."""
         return self.log_user_id or self.source
+
+    @property
+    def restriction(self) -> Restriction:
+        """What of the log they see."""
+        if self.granted is not None:
+            return self.granted
+        return WHOLE_LOG if self.own_user_id is None else Restriction.of(Limits(own_user_id=self.own_user_id))
 
     @property
     def may_write(self) -> bool:
@@ -80,8 +91,17 @@ class Principal:
         return Ability.RETENTION in self.abilities
 
     @property
+    def may_mint(self) -> bool:
+        return self.may_administer or Scope.MINT in self.scopes
+
+    @property
     def may_administer(self) -> bool:
         return self.role == Role.ADMIN
+
+    @property
+    def is_viewer(self) -> bool:
+        """Do they hold a viewer token: somebody from outside, who sees entries and nothing else of the tenant?"""
+        return self.source.startswith(VIEWER_SOURCE)
 
 
 SCOPES_OF_ROLE: dict[str, frozenset[str]] = {

@@ -2,7 +2,7 @@
 
     Problem
     ├── Refused        4xx: the caller's doing; says where (`pointer`) and what would be right
-    │   └── PayloadTooLarge, NotAuthenticated, NotAllowed, NotFound, ...
+    │   └── PayloadTooLarge, NotAuthenticated, NotAllowed, NotFound, ChangedMeanwhile, ...
     └── Unavailable    503 with Retry-After: ours or the database's doing; nothing was stored unless it says so
         └── NotRecorded    what was asked would leave no entry, so it is not done
 
@@ -151,6 +151,15 @@ class NotAcceptable(Refused):
     title = "No answer in a format that you accept"
 
 
+class ChangedMeanwhile(Refused):
+    status = 412
+    code = "changed_meanwhile"
+    title = "It was changed meanwhile"
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(f"It was changed since you read it. It is at {etag} now: read it again, then change it.", headers={"ETag": etag})
+
+
 class PayloadTooLarge(Refused):
     status = 413
     code = "body_too_large"
@@ -170,6 +179,15 @@ class TooManyRequests(Refused):
     status = 429
     code = "too_many_requests"
     title = "Too many requests"
+
+
+class RateLimited(TooManyRequests):
+    """More than a limit allows; `retry_after_seconds` from now it may succeed."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class Unavailable(Problem):

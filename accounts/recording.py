@@ -23,13 +23,13 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import extensions, refusals
 from accounts.addresses import client_address
 from accounts.authentication import authenticate
 from accounts.deeds import Actor, Deed, actors_of, notes_of
 from accounts.extensions import Outcome, Record, Recording
+from accounts.limits import LimitedView
 from accounts.principals import Principal
 from accounts.problems import DeferredResponse, NotFound, NotRecorded, Problem
 
@@ -43,7 +43,7 @@ MAX_QUERY_BYTES = 4096
 SECRET_PARAMETERS = ("signature",)
 
 
-class RecordedView(APIView):
+class RecordedView(LimitedView):
     """A view of the API. `deeds`: what each of its methods does, in the words of entries; HEAD does what GET does.
 
     The handler of a method that changes something runs in a transaction, which ends without effect when it raises, and which is

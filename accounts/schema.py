@@ -60,6 +60,7 @@ TOO_LARGE = problem_response(413, "body_too_large", "The body is too large", "Th
 WRONG_TYPE = problem_response(
     415, "unsupported_media_type", "This content type is not understood", "The content type 'text/plain' is not understood here. Send application/json."
 )
+RATE_LIMITED = problem_response(429, "rate_limited", "Too many requests", "Too many requests of this kind: the limit is 6000 in 60 s for one principal.")
 UNAVAILABLE = problem_response(503, "unavailable", "Not available at the moment", "The database does not answer. Nothing was stored.")
 
 
@@ -76,7 +77,7 @@ class ProblemAutoSchema(AutoSchema):
         return bodies
 
     def _common_problems(self) -> dict[str, OpenApiResponse]:
-        found = {"503": UNAVAILABLE}
+        found = {"429": RATE_LIMITED, "503": UNAVAILABLE}
         if self.method in ("POST", "PUT", "PATCH") and self.get_request_serializer() is not None:
             found |= {"400": BAD_REQUEST, "413": TOO_LARGE, "415": WRONG_TYPE}
         if self.get_auth():

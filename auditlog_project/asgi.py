@@ -25,6 +25,9 @@ from django.conf import settings
 from auditlog_project.http_bridge import HttpBridge
 from logs.ingest import close_writer
 from logs.privacy.encryption.master_keys import master_keys
+from logs.streaming import EventStream, StreamConsumer
+from logs.streaming.events import PATH, accepts_events
+from logs.streaming.hanging_up import HangingUp
 
 # Raises ImproperlyConfigured: a process that can't encrypt takes no entries.
 master_keys()
@@ -42,11 +45,23 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-async def refuse_socket(scope: Any, receive: Any, send: Any) -> None:
-    """There is no WebSocket path yet: close the handshake (the client sees 403)."""
+async def route_socket(scope: Any, receive: Any, send: Any) -> None:
+    """The stream is the one path of WebSockets; others have their handshake refused (the client sees 403)."""
+    if scope["path"] == PATH:
+        await stream(scope, receive, send)
+        return
     await receive()
     await send({"type": "websocket.close", "code": 4404})
 
+
+async def route_http(scope: Any, receive: Any, send: Any) -> None:
+    """Streams of events live in the event loop, all else in Django's handler."""
+    await (events if accepts_events(scope) else bridge)(scope, receive, send)
+
+
+bridge = HttpBridge(settings.AUDITLOG_HTTP_THREADS)
+events = EventStream()
+stream = HangingUp(StreamConsumer.as_asgi())
 
 # What is loaded by now stays: collecting it again and again cost pauses of 100 ms under load (the tail of the answers'
 # times), with the interpreter's thresholds meant for short scripts. Measured: p99 of single posts 220-390 -> 73-95 ms.
@@ -56,8 +71,8 @@ gc.set_threshold(20_000, 20, 50)
 
 application = ProtocolTypeRouter(
     {
-        "http": HttpBridge(settings.AUDITLOG_HTTP_THREADS),
-        "websocket": refuse_socket,
+        "http": route_http,
+        "websocket": route_socket,
         "lifespan": lifespan,
     }
 )

@@ -7,6 +7,7 @@ A secret may come from a file instead: `NAME_FILE` holds the path.
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -99,6 +100,10 @@ class Environment:
     def items(self, name: str, default: str, meaning: str) -> list[str]:
         """A list, separated by commas."""
         return self._read(name, "list", default, meaning, lambda text: [item.strip() for item in text.split(",") if item.strip()])
+
+    def networks(self, name: str, default: str, meaning: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """Networks (`10.0.0.0/8`) or single addresses, separated by commas."""
+        return self._read(name, "networks", default, meaning, lambda text: [ipaddress.ip_network(item.strip()) for item in text.split(",") if item.strip()])
 
     def _read(self, name: str, kind: str, default: str | None, meaning: str, convert: Callable[[str], Value], shown_default: str | None = None) -> Value:
         shown = shown_default or ("(required)" if default is None else default)

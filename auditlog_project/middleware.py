@@ -19,6 +19,7 @@ from django.middleware.common import CommonMiddleware as DjangoCommon
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrf
 from django.utils.deprecation import MiddlewareMixin
 
+from accounts.addresses import settle_address
 from accounts.problems import Problem
 
 API_PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics")
@@ -68,6 +69,8 @@ class ApiHeaders:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        # Before anything reads them: headers that claim another address, or HTTPS.
+        settle_address(request.META)
         offered = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
         request.META["auditlog.request_id"] = request_id

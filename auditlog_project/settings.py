@@ -13,6 +13,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from auditlog_project.env import Environment
 
@@ -58,6 +60,17 @@ AUDITLOG_MASTER_KEY = env.text(
 DEBUG = env.boolean("AUDITLOG_DEBUG", False, "Django's debug pages. Never in production.")
 ALLOWED_HOSTS = env.items("AUDITLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names that the server answers to.")
 CSRF_TRUSTED_ORIGINS = env.items("AUDITLOG_TRUSTED_ORIGINS", "", "Origins (https://...) that may post forms, for a proxy with another name.")
+AUDITLOG_TRUSTED_PROXIES = env.networks(
+    "AUDITLOG_TRUSTED_PROXIES",
+    "",
+    "Networks or addresses of the proxies in front. What they say of the client's address and of HTTPS is believed; anybody else's headers are dropped.",
+)
+AUDITLOG_FORWARDED_HEADER = env.choice(
+    "AUDITLOG_FORWARDED_HEADER",
+    ("x-forwarded-for", "forwarded"),
+    "x-forwarded-for",
+    "Which header the proxies write: `X-Forwarded-For` (with `X-Forwarded-Proto`) or `Forwarded` (RFC 7239). The other is dropped.",
+)
 USE_TLS = env.boolean("AUDITLOG_USE_TLS", False, "The service is reached over HTTPS: secure cookies, HSTS, redirect.")
 
 # -- serving -------------------------------------------------------------------------------------------------------
@@ -163,6 +176,11 @@ AUDITLOG_EXPORT_JOBS_RUNNING = env.integer(
 )
 AUDITLOG_EXPORT_READ_SECONDS = env.seconds("AUDITLOG_EXPORT_READ_SECONDS", 600, "Longest that an export job waits for the next page of entries.")
 
+# -- stream --------------------------------------------------------------------------------------------------------
+AUDITLOG_STREAM_CONNECTIONS = env.integer("AUDITLOG_STREAM_CONNECTIONS", 50, "Streams that one principal may have open in one web process.", least=1)
+AUDITLOG_STREAM_HEARTBEAT_SECONDS = env.seconds("AUDITLOG_STREAM_HEARTBEAT_SECONDS", 15, "A stream that has nothing to send says so after so long.")
+AUDITLOG_STREAM_STALL_SECONDS = env.seconds("AUDITLOG_STREAM_STALL_SECONDS", 15, "A stream whose client takes nothing for so long is cut off.")
+
 AUDITLOG_METRICS_TOKEN = env.text("AUDITLOG_METRICS_TOKEN", "", "Bearer token by which Prometheus reads /metrics. Empty: there is no /metrics.")
 
 # -- accounts ------------------------------------------------------------------------------------------------------
@@ -234,6 +252,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
+    # For its system checks of the cache.
+    "django_ratelimit",
     "channels",
     "accounts",
     "logs",
@@ -278,14 +298,32 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+_JSON = "django_redis.serializers.json.JSONSerializer"
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "auditlog",
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2},
-    }
+        # Not pickle, its default: who can write into Redis could have anything run by it.
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2, "SERIALIZER": _JSON},
+    },
+    # Requests wait for it: so it is waited for briefly, and never tried twice.
+    "limits": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "auditlog:limits",
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": 0.3,
+            "SOCKET_TIMEOUT": 0.3,
+            "SERIALIZER": _JSON,
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+        },
+    },
 }
+# Of django-ratelimit (accounts.limits).
+RATELIMIT_USE_CACHE = "limits"
+RATELIMIT_CACHE_PREFIX = "sign_in:"
+RATELIMIT_IPV6_MASK = 64
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL], "prefix": "auditlog"}}}
 
 # kombu spells a Unix socket redis+socket:///path?virtual_host=N.
@@ -358,6 +396,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = USE_TLS
 SECURE_HSTS_SECONDS = 31_536_000 if USE_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USE_TLS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+# From a trusted proxy only: the middleware ApiHeaders takes it out of other requests (accounts.addresses).
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USE_TLS else None
 X_FRAME_OPTIONS = "DENY"
 # Bodies of the API are bounded while they are read (logs.ingest.body); this bounds the forms of the admin.

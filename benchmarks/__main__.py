@@ -18,6 +18,7 @@ BENCHMARKS = {
     "search": "a page of every class of question over 10 million entries, while 1,000 a second are written (`--entries N` for another size)",
     "stats": "statistics and facets over 90 days of 10 million entries, for the first time and again, against adding up hourly counts",
     "verify": "positions at a steady 2,000 entries a second, and a verification of the log, against reading its rows",
+    "stream": "200 WebSocket clients with different questions at 1,000 entries a second, beside 20 that never read",
     "export": "a million entries as NDJSON over one connection, and what the web processes grow by it, against COPY of the same columns",
 }
 

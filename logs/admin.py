@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.recorded_admin import RecordedAdmin
-from logs.catalogue import compile_schema
+from logs.catalogue import check_schema
 from logs.models import ActionDefinition, ActionSchema, EncryptedField, Erasure, LogSettings, SavedSearch, VerificationRun
 from logs.saved_searches import forget
 from logs.verification.runs import findings_of
@@ -44,7 +44,7 @@ class LogSettingsAdmin(RecordedAdmin):
 class ActionSchemaForm(forms.ModelForm):
     def clean_schema(self) -> Any:
         try:
-            compile_schema(self.cleaned_data["schema"])
+            check_schema(self.cleaned_data["schema"])
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return self.cleaned_data["schema"]

@@ -19,6 +19,7 @@ from django.conf import settings
 
 from accounts.problems import Fault, escape_pointer
 from logs.models import ActionDefinition, ActionSchema, CatalogueMode, LogSettings, Severity
+from logs.schema_bounds import check_bounds
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.-]+)\}")
 
@@ -28,13 +29,20 @@ def _refuse_reference(uri: str) -> Any:
 
 
 def compile_schema(schema: Any) -> jsonschema_rs.Validator:
-    """A validator for a JSON Schema. Raises ValueError if it is none, or refers to another document."""
+    """A validator for a JSON Schema, whose messages don't quote values. Raises ValueError if it is none, or refers to another document."""
     if not isinstance(schema, dict):
         raise ValueError("A JSON Schema has to be an object.")
     try:
-        return jsonschema_rs.validator_for(schema, retriever=_refuse_reference, pattern_options=jsonschema_rs.RegexOptions())
+        return jsonschema_rs.validator_for(schema, retriever=_refuse_reference, pattern_options=jsonschema_rs.RegexOptions(), mask="the value")
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise ValueError(str(error).split("\n")[0]) from error
+
+
+def check_schema(schema: Any) -> None:
+    """Raises ValueError unless `schema` may be saved: a JSON Schema, whole in itself, that no entry can keep a process busy with."""
+    if isinstance(schema, dict):
+        check_bounds(schema)
+    compile_schema(schema)
 
 
 @dataclass(frozen=True, slots=True)

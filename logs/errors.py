@@ -8,7 +8,6 @@ Refused
 ├── IdempotencyConflict    422  the key was used for other content
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
 ├── Held                   409  a legal hold keeps what was to be erased
-├── ChangedMeanwhile       412  what is to be changed is no longer what `If-Match` says
 ├── InvalidQuery           422  a filter, limit or cursor is wrong
 ├── ExportRightsLost       403  the asker of an export job may no longer read what it would hold; told by the job, not by an answer
 ├── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
@@ -81,15 +80,6 @@ class Held(Refused):
 
     def __init__(self, reason: str, erasure_id: str) -> None:
         super().__init__(f"{reason} Nothing was erased.", erasure=erasure_id)
-
-
-class ChangedMeanwhile(Refused):
-    status = 412
-    code = "changed_meanwhile"
-    title = "It was changed meanwhile"
-
-    def __init__(self, etag: str) -> None:
-        super().__init__(f"It was changed since you read it. It is at {etag} now: read it again, then change it.", headers={"ETag": etag})
 
 
 class InvalidQuery(Invalid):

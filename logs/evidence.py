@@ -1,14 +1,16 @@
 """Evidence bundles: the entries that a question finds, each with its proof (format: `auditlog_verify.bundle`).
 
-Promises: one checkpoint proves them all; a page of entries at a time is held in memory; what is made checks with the public key alone.
+Promises: one checkpoint proves them all; a page of entries at a time is held in memory; what is made checks with the public key alone;
+it ends within seconds of its asker losing the right to it.
 """
 
 from __future__ import annotations
 
 import datetime
 import itertools
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from django.http import QueryDict
 from psycopg import sql
 
 from accounts.principals import Principal
-from accounts.problems import Fault
+from accounts.problems import Fault, NotAllowed
 from auditlog_verify.bundle import FORMAT, Footer, Header, Member
 from logs.errors import InvalidQuery
 from logs.integrity import keys
@@ -28,8 +30,8 @@ from logs.integrity.storage import Head, StoredNodes, read_places
 from logs.integrity.tree import inclusion_paths
 from logs.search.filters import filters_of
 from logs.search.finding import Search
-from logs.search.pages import what_they_may_see
 from logs.search.parameters import number_in
+from logs.search.sight import asked_by
 from logs.search.tree import All
 from logs.storage.columns import ENTRY_COLUMNS, INDEX, as_text
 from logs.storage.reading import tenant_transaction
@@ -37,6 +39,7 @@ from logs.storage.reading import tenant_transaction
 PAGE_ENTRIES = 500
 DEFAULT_LIMIT = 10_000
 MAX_LIMIT = 1_000_000
+LOOK_SECONDS = 2.0
 _COLUMNS = [*(sql.SQL(as_text(name)) for name in ENTRY_COLUMNS), sql.SQL("batch_id"), sql.SQL("batch_index")]
 _encode = msgspec.json.Encoder().encode
 
@@ -60,11 +63,14 @@ def evidence_question_of(query: QueryDict, principal: Principal) -> EvidenceQues
     words = query.copy()
     for name in ("limit", "format"):
         words.pop(name, None)
-    return EvidenceQuestion(principal, All((*asked.nodes, *what_they_may_see(principal))), words.urlencode(), limit or DEFAULT_LIMIT)
+    return EvidenceQuestion(principal, asked_by(principal, asked), words.urlencode(), limit or DEFAULT_LIMIT)
 
 
-def write_evidence(question: EvidenceQuestion) -> Iterator[bytes]:
-    """The bundle, line by line, newest entries first. Raises NotFound, before the first line, while nothing is sequenced."""
+def write_evidence(question: EvidenceQuestion, may_go_on: Callable[[], bool]) -> Iterator[bytes]:
+    """The bundle, line by line, newest entries first. Raises NotFound, before the first line, while nothing is sequenced.
+
+    `may_go_on` is asked every LOOK_SECONDS: may the asker have the rest? If not, NotAllowed is raised.
+    """
     tenant_id = question.principal.tenant_id
     with tenant_transaction(tenant_id) as cursor:
         head = head_of(cursor)
@@ -77,7 +83,7 @@ def write_evidence(question: EvidenceQuestion) -> Iterator[bytes]:
         keys=[key.encoded for key in keys.verifier_keys(head.origin)],
         checkpoint=head.checkpoint,
     )
-    pages = _pages(question, head)
+    pages = _pages(question, head, may_go_on)
     # Before the first byte: a question that takes too long is refused like any other.
     return _lines(header, itertools.chain([next(pages)], pages))
 
@@ -129,13 +135,18 @@ def _lines(header: Header, pages: Iterable[_Page]) -> Iterator[bytes]:
     yield _encode(Footer(written, waiting, has_more)) + b"\n"
 
 
-def _pages(question: EvidenceQuestion, head: Head) -> Iterator[_Page]:
+def _pages(question: EvidenceQuestion, head: Head, may_go_on: Callable[[], bool]) -> Iterator[_Page]:
     """At least one page. Raises TooExpensive."""
     tenant_id, now = question.principal.tenant_id, datetime.datetime.now(datetime.UTC)
     written = 0
     after: uuid.UUID | None = None
     has_more = True
+    look_at = time.monotonic() + LOOK_SECONDS
     while has_more and written < question.limit:
+        if time.monotonic() > look_at:
+            if not may_go_on():
+                raise NotAllowed("Whoever asked for the bundle may no longer export what it would hold.")
+            look_at = time.monotonic() + LOOK_SECONDS
         wanted = min(PAGE_ENTRIES, question.limit - written)
         with tenant_transaction(tenant_id, settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS) as cursor:
             rows = Search(cursor, tenant_id, question.tree, _COLUMNS, now).rows(wanted + 1, after=after)

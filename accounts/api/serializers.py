@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from accounts.api.access_serializers import GrantField, check_known
 from accounts.fields import TextModelSerializer
 from accounts.models import ApiKey, Role
 from accounts.models.api_key import Scope
@@ -26,17 +27,37 @@ class MeSerializer(serializers.Serializer[Any]):
 
 
 class ApiKeySerializer(TextModelSerializer):
+    grant = GrantField(required=False, allow_null=True, help_text="What it sees and may do; null: the whole log, and what its scopes give.")
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices), min_length=1)
 
     class Meta:
         model = ApiKey
-        fields = ["id", "name", "prefix", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"]
+        fields = ["id", "name", "prefix", "scopes", "grant", "created_at", "expires_at", "revoked_at", "last_used_at"]
         read_only_fields = ["id", "prefix", "created_at", "revoked_at", "last_used_at"]
 
     def validate_expires_at(self, value: Any) -> Any:
         if value is not None and value <= timezone.now():
             raise serializers.ValidationError("The expiry has to be in the future.")
         return value
+
+
+class GrantedApiKeySerializer(ApiKeySerializer):
+    """What can be changed of a key: its grant, and nothing else."""
+
+    grant = GrantField(allow_null=True, help_text="What it sees and may do; null: the whole log, and what its scopes give.")
+
+    class Meta(ApiKeySerializer.Meta):
+        read_only_fields = [name for name in ApiKeySerializer.Meta.fields if name != "grant"]
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        # Declared above, so that the list of read-only names does not reach it.
+        fields["scopes"].read_only = True
+        return fields
+
+    def validate(self, attrs: Any) -> Any:
+        check_known(self.initial_data, self.fields)
+        return attrs
 
 
 class CreatedApiKeySerializer(ApiKeySerializer):

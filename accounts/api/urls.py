@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import views
+from accounts.api import access, views
 
 urlpatterns = [
     path("auth/token", views.TokenView.as_view(), name="auth-token"),
@@ -12,4 +12,10 @@ urlpatterns = [
     path("auth/me", views.MeView.as_view(), name="auth-me"),
     path("api-keys", views.ApiKeysView.as_view(), name="api-keys"),
     path("api-keys/<int:pk>", views.ApiKeyView.as_view(), name="api-key"),
+    path("grants", access.GrantsView.as_view(), name="grants"),
+    path("grants/<int:pk>", access.GrantView.as_view(), name="grant"),
+    path("members", access.MembersView.as_view(), name="members"),
+    path("members/<int:pk>", access.MemberView.as_view(), name="member"),
+    path("viewer-tokens", access.ViewerTokensView.as_view(), name="viewer-tokens"),
+    path("viewer-tokens/<int:pk>", access.ViewerTokenView.as_view(), name="viewer-token"),
 ]

@@ -15,11 +15,13 @@ from rest_framework_simplejwt import views as simplejwt
 from rest_framework_simplejwt.settings import api_settings as simplejwt_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, MeSerializer
+from accounts import granting
+from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, GrantedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
 from accounts.deeds import Deed, note
-from accounts.models import ApiKey, Tenant, User
+from accounts.limits import LimitedView, writing
+from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
 from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
@@ -42,6 +44,7 @@ KEY_ROW = {
     "name": "billing",
     "prefix": "abcdefghijkl",
     "scopes": ["logs:write"],
+    "grant": None,
     "created_at": "2026-01-31T12:00:00.000000Z",
     "expires_at": None,
     "revoked_at": None,
@@ -75,8 +78,11 @@ TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
         auth=[],
     )
 )
-class TokenView(simplejwt.TokenObtainPairView):
+class TokenView(LimitedView, simplejwt.TokenObtainPairView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
+    user_name_field = "username"
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)
@@ -97,8 +103,10 @@ class TokenView(simplejwt.TokenObtainPairView):
         auth=[],
     )
 )
-class RefreshView(simplejwt.TokenRefreshView):
+class RefreshView(LimitedView, simplejwt.TokenRefreshView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
@@ -116,8 +124,10 @@ class RefreshView(simplejwt.TokenRefreshView):
         examples=[OpenApiExample("a token", value={"token": "eyJhbGciOi..."}, request_only=True)],
     )
 )
-class VerifyView(simplejwt.TokenVerifyView):
+class VerifyView(LimitedView, simplejwt.TokenVerifyView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
 
 
 @extend_schema_view(
@@ -130,8 +140,10 @@ class VerifyView(simplejwt.TokenVerifyView):
         examples=[SEND_REFRESH],
     )
 )
-class SignOutView(simplejwt.TokenBlacklistView):
+class SignOutView(LimitedView, simplejwt.TokenBlacklistView):
     """Open to everybody (simplejwt's views ask for no permission)."""
+
+    rate_class = EndpointClass.SIGN_IN
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
@@ -148,6 +160,7 @@ def _holder_of(request: Request) -> User | None:
 
 
 class MeView(RecordedView):
+    rate_class = EndpointClass.OTHER
     # Works without X-Tenant, so that a person can see which tenants there are to choose from.
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
@@ -166,6 +179,7 @@ class MeView(RecordedView):
 
 
 class ApiKeysView(RecordedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
     deeds = {"GET": Deed("READ", KEY), "POST": Deed("CREATE", KEY)}
 
@@ -176,9 +190,10 @@ class ApiKeysView(RecordedView):
         examples=[KEYS],
     )
     def get(self, request: Request) -> Response:
-        keys = ApiKeySerializer(ApiKey.objects.filter(tenant_id=principal_of(request).tenant_id), many=True).data
-        note(request, results=len(keys))
-        return Response(keys)
+        keys = ApiKey.objects.select_related("grant").filter(tenant_id=principal_of(request).tenant_id)
+        found = ApiKeySerializer(keys, many=True).data
+        note(request, results=len(found))
+        return Response(found)
 
     @extend_schema(
         operation_id="api_keys_create",
@@ -192,19 +207,41 @@ class ApiKeysView(RecordedView):
         ],
     )
     def post(self, request: Request) -> Response:
-        serializer = ApiKeySerializer(data=request.data)
+        serializer = ApiKeySerializer(data=request.data, context={"tenant_id": principal_of(request).tenant_id})
         serializer.is_valid(raise_exception=True)
         tenant = Tenant.objects.get(pk=principal_of(request).tenant_id)
         creator = User.objects.get(pk=principal_of(request).user_pk or 0)
-        row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
+        with transaction.atomic():
+            granting.lock_for_holder(tenant.pk, serializer.validated_data.get("grant"))
+            row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
         note(request, resource_id=row.pk, prefix=row.prefix, name=row.name, scopes=row.scopes, expires_at=row.expires_at)
         row.key = key  # type: ignore[attr-defined]  # read by the serializer, this once
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
 class ApiKeyView(RecordedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
-    deeds = {"DELETE": Deed("REVOKE", KEY)}
+    deeds = {"PATCH": Deed("UPDATE", KEY), "DELETE": Deed("REVOKE", KEY)}
+
+    @extend_schema(
+        operation_id="api_keys_change",
+        summary="Change an API key's grant",
+        description="It counts within `AUDITLOG_CREDENTIAL_CACHE_SECONDS`. A key's scopes are its own for life.",
+        request=GrantedApiKeySerializer,
+        responses={200: ApiKeySerializer, 404: NOT_FOUND, 422: INVALID},
+        examples=[
+            OpenApiExample("a grant", value={"grant": 7}, request_only=True),
+            OpenApiExample("changed", value=KEY_ROW | {"grant": 7}, response_only=True, status_codes=["200"]),
+        ],
+    )
+    def patch(self, request: Request, pk: int) -> Response:
+        tenant_id = principal_of(request).tenant_id
+        get_object_or_404(ApiKey, pk=pk, tenant_id=tenant_id)
+        serializer = GrantedApiKeySerializer(data=request.data, context={"tenant_id": tenant_id})
+        serializer.is_valid(raise_exception=True)
+        note(request, resource_id=pk, changes=["grant"])
+        return Response(ApiKeySerializer(granting.change_key(tenant_id, pk, serializer.validated_data["grant"])).data)
 
     @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})
     def delete(self, request: Request, pk: int) -> Response:

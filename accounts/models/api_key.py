@@ -6,7 +6,8 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from accounts.models.tenancy import Tenant
+from accounts.models.grant import AccessGrant
+from accounts.models.tenancy import Tenant, check_grant
 
 
 class Scope(models.TextChoices):
@@ -15,6 +16,7 @@ class Scope(models.TextChoices):
     WRITE = "logs:write", "logs:write"
     READ = "logs:read", "logs:read"
     DECRYPT = "logs:decrypt", "logs:decrypt"
+    MINT = "viewers:mint", "viewers:mint"
 
 
 def default_scopes() -> list[str]:
@@ -32,6 +34,14 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=16, unique=True, editable=False)
     digest = models.BinaryField(max_length=32, editable=False)
     scopes = ArrayField(models.CharField(max_length=32, choices=Scope.choices), default=default_scopes)
+    grant = models.ForeignKey(
+        AccessGrant,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="api_keys",
+        help_text="What the key sees and may do beyond its scopes; empty: the whole log, and what its scopes give.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
@@ -44,3 +54,6 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+    def clean(self) -> None:
+        check_grant(self)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+
+if TYPE_CHECKING:
+    from accounts.models.api_key import ApiKey
 
 
 class Role(models.TextChoices):
@@ -50,6 +55,14 @@ class Membership(models.Model):
         blank=True,
         help_text="The user_id by which entries mean this member; empty: the user name. Role User sees only these.",
     )
+    grant = models.ForeignKey(
+        "accounts.AccessGrant",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="memberships",
+        help_text="What the member sees and may do; empty: what the role gives.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -59,6 +72,15 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user} in {self.tenant} as {self.role}"
 
+    def clean(self) -> None:
+        check_grant(self)
+
     @property
     def own_user_id(self) -> str:
         return self.log_user_id or self.user.get_username()
+
+
+def check_grant(holder: Membership | ApiKey) -> None:
+    """Raises ValidationError if the holder's grant is another tenant's."""
+    if holder.grant is not None and holder.grant.tenant_id != holder.tenant_id:
+        raise ValidationError({"grant": ValidationError("The grant belongs to another tenant.", code="unknown_grant")})

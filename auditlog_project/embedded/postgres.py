@@ -159,6 +159,8 @@ class Postgres:
             # Statements carry the entries' contents as parameters; those stay out of the server's log.
             "log_parameter_max_length_on_error": "0",
             "log_min_error_statement": "panic",
+            # Without DETAIL and CONTEXT, which quote rows.
+            "log_error_verbosity": "terse",
         } | self.settings
         lines = ["# Written by auditlog_project.embedded at every start; change the values there.\n"]
         lines += [f"{name} = '{_quoted(value)}'\n" for name, value in values.items()]

@@ -13,11 +13,13 @@ from rest_framework.response import Response
 
 from accounts.deeds import Deed, note
 from accounts.fields import TextField, TextModelSerializer
+from accounts.limits import writing
+from accounts.models import EndpointClass
 from accounts.permissions import AdminWrites, principal_of
 from accounts.problems import Fault, Invalid, NotFound
 from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, problem_response
-from logs.catalogue import compile_schema
+from logs.catalogue import check_schema
 from logs.models import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings, Severity
 
 ACTION_TYPE = "audit_log_action"
@@ -57,7 +59,7 @@ class SchemaField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         try:
-            compile_schema(data)
+            check_schema(data)
         except ValueError as error:
             raise serializers.ValidationError(str(error), code="bad_schema") from error
         return data
@@ -144,6 +146,7 @@ SETTINGS = {
 
 
 class ActionsView(RecordedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
     deeds = {"GET": Deed("READ", ACTION_TYPE), "POST": Deed("CREATE", ACTION_TYPE)}
 
@@ -177,6 +180,7 @@ class ActionsView(RecordedView):
 
 
 class ActionView(RecordedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
     deeds = {"GET": Deed("READ", ACTION_TYPE), "PATCH": Deed("UPDATE", ACTION_TYPE), "DELETE": Deed("DELETE", ACTION_TYPE)}
 
@@ -209,6 +213,7 @@ class ActionView(RecordedView):
 
 
 class ActionSchemasView(RecordedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
     deeds = {"GET": Deed("READ", ACTION_TYPE), "POST": Deed("UPDATE", ACTION_TYPE)}
 
@@ -256,6 +261,7 @@ class ActionSchemasView(RecordedView):
 
 
 class LogSettingsView(RecordedView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
     deeds = {"GET": Deed("READ", "audit_log_settings"), "PATCH": Deed("UPDATE", "audit_log_settings")}
 

@@ -20,8 +20,10 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
+from accounts import standing
 from accounts.deeds import Actor, Deed, act_for, note
-from accounts.permissions import MayRead, principal_of
+from accounts.models import EndpointClass
+from accounts.permissions import MayExport, principal_of
 from accounts.principals import Principal
 from accounts.problems import Fault, Invalid, NotFound, escape_pointer
 from logs import tasks
@@ -49,7 +51,8 @@ LINK = "export-link"
 
 
 class ExportView(LeanView):
-    permission_classes = [MayRead]
+    rate_class = EndpointClass.EXPORT
+    permission_classes = [MayExport]
     deeds = {"GET": EXPORT}
 
     @extend_schema(**documentation.export)
@@ -57,7 +60,7 @@ class ExportView(LeanView):
         query, principal = request._request.GET, principal_of(request)
         if one_of("format", query.get("format"), (*FORMAT_NAMES, EVIDENCE)) == EVIDENCE:
             evidence = evidence_question_of(query, principal)
-            lines = CountedLines(write_evidence(evidence))
+            lines = CountedLines(write_evidence(evidence, lambda: standing.may_go_on(principal)))
             note(request, phase="begun", format=EVIDENCE)
             sent = RecordedPieces(request._request, principal, EVIDENCE, _giving_back(lines), lambda: lines.entries)
             return _attachment(sent, "application/x-ndjson", f"evidence-{_stamp(principal)}.ndjson")
@@ -106,22 +109,23 @@ class ExportPage(msgspec.Struct):
 
 
 class ExportsView(LeanView):
-    permission_classes = [MayRead]
+    rate_class = EndpointClass.EXPORT
+    permission_classes = [MayExport]
     deeds = {"GET": Deed("READ", EXPORT.resource_type), "POST": EXPORT}
 
     @extend_schema(**documentation.list_exports_with(ExportPage))
     def get(self, request: Request) -> HttpResponse:
-        query = request._request.GET
+        query, principal = request._request.GET, principal_of(request)
         check_parameters(query, ["limit", "cursor"])
         limit = limit_of(query)
-        found = jobs.visible_jobs(principal_of(request)).select_related("tenant")
+        found = jobs.visible_jobs(principal).select_related("tenant")
         if (cursor := query.get("cursor")) is not None:
             found = found.filter(id__lt=_cursor(cursor))
         page = list(found[: limit + 1])
         note(request, results=min(len(page), limit))
         now = datetime.datetime.now(datetime.UTC)
         following = f"{request._request.path}?{urlencode({'limit': limit, 'cursor': page[limit - 1].id})}" if len(page) > limit else None
-        return json_response(ExportPage([output_of(job, now) for job in page[:limit]], following))
+        return json_response(ExportPage([output_of(job, principal, now) for job in page[:limit]], following))
 
     @extend_schema(**documentation.create_export_with(ExportRequestSerializer))
     def post(self, request: Request) -> HttpResponse:
@@ -130,20 +134,23 @@ class ExportsView(LeanView):
             raise Invalid([Fault("", "wrong_type", "The body has to be a JSON object.")])
         serializer = ExportRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        job = jobs.create(_job_question(serializer.validated_data, principal_of(request)))
+        principal = principal_of(request)
+        job = jobs.create(_job_question(serializer.validated_data, principal))
         note(request, resource_id=job.id, phase="asked", **{name: serializer.validated_data[name] for name in ("format", "limit")}, asked=job.query)
         transaction.on_commit(functools.partial(tasks.send_export, job.id))
-        return json_response(output_of(job, datetime.datetime.now(datetime.UTC)), status=202, headers={"Location": reverse("export-job", args=[str(job.id)])})
+        output = output_of(job, principal, datetime.datetime.now(datetime.UTC))
+        return json_response(output, status=202, headers={"Location": reverse("export-job", args=[str(job.id)])})
 
 
 class ExportJobView(LeanView):
-    permission_classes = [MayRead]
+    rate_class = EndpointClass.EXPORT
+    permission_classes = [MayExport]
     deeds = {"GET": Deed("READ", EXPORT.resource_type), "DELETE": Deed("DELETE", EXPORT.resource_type)}
 
     @extend_schema(**documentation.get_export)
     def get(self, request: Request, id: str) -> HttpResponse:
         check_parameters(request._request.GET, [])
-        return json_response(output_of(_job(request, id), datetime.datetime.now(datetime.UTC)))
+        return json_response(output_of(_job(request, id), principal_of(request), datetime.datetime.now(datetime.UTC)))
 
     @extend_schema(**documentation.delete_export)
     def delete(self, request: Request, id: str) -> HttpResponse:
@@ -157,6 +164,7 @@ class ExportJobView(LeanView):
 class ExportFileView(LeanView):
     """The file of a job, for whoever has the link. The link is the credential: no other is looked at."""
 
+    rate_class = EndpointClass.EXPORT
     permission_classes = [AllowAny]
     deeds = {"GET": EXPORT}
     _authenticators = ()

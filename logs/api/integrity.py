@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from accounts.deeds import Deed, note
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import Fault, NotFound
 from logs.api import integrity_documentation as documentation
@@ -18,6 +19,7 @@ from logs.api.views import LeanView, entry_id
 from logs.errors import InvalidQuery
 from logs.integrity import proving, published
 from logs.integrity.tiles import Tile, parse_path
+from logs.search import sight
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters, number_in
 from logs.storage.reading import tenant_transaction
@@ -29,6 +31,7 @@ LOOK = Deed("VERIFY", "audit_log_verification")
 
 
 class CheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": LOOK}
 
@@ -41,6 +44,7 @@ class CheckpointView(LeanView):
 
 
 class CheckpointsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": LOOK}
 
@@ -57,6 +61,7 @@ class CheckpointsView(LeanView):
 
 
 class KeptCheckpointView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": LOOK}
 
@@ -71,6 +76,7 @@ class KeptCheckpointView(LeanView):
 
 
 class TileView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": LOOK}
 
@@ -87,6 +93,7 @@ class TileView(LeanView):
 
 
 class ConsistencyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": LOOK}
 
@@ -102,6 +109,7 @@ class ConsistencyView(LeanView):
 
 
 class KeyView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": LOOK}
 
@@ -114,6 +122,7 @@ class KeyView(LeanView):
 
 
 class ProofView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": LOOK}
 
@@ -123,7 +132,9 @@ class ProofView(LeanView):
         check_parameters(query, ["tree_size", "format"])
         as_text = _format(query) == "tlog-proof"
         with tenant_transaction(principal.tenant_id) as cursor:
-            found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size"), own_user_id=principal.own_user_id)
+            # Before anything is said of it, be it that it has no position yet.
+            may_see = sight.is_seen(cursor, entry_id(id), principal)
+            found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size")) if may_see else None
         if found is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
         note(request, resource_id=id, results=1)

@@ -15,7 +15,9 @@ from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from accounts.deeds import Deed, note
-from accounts.permissions import MayRead, principal_of
+from accounts.limits import writing
+from accounts.models import EndpointClass
+from accounts.permissions import MayReadWithin, principal_of
 from accounts.principals import Principal
 from accounts.problems import Invalid, NotFound
 from logs.api import saved_searches_documentation as documentation
@@ -89,7 +91,8 @@ class SavedSearchPage(msgspec.Struct):
 
 
 class SavedSearchesView(LeanView):
-    permission_classes = [MayRead]
+    rate_class = writing(EndpointClass.SEARCH)
+    permission_classes = [MayReadWithin]
     deeds = {"GET": Deed("READ", SAVED_SEARCH), "POST": Deed("CREATE", SAVED_SEARCH)}
 
     @extend_schema(**documentation.list_searches_with(SavedSearchPage))
@@ -111,7 +114,8 @@ class SavedSearchesView(LeanView):
 
 
 class SavedSearchView(LeanView):
-    permission_classes = [MayRead]
+    rate_class = writing(EndpointClass.SEARCH)
+    permission_classes = [MayReadWithin]
     deeds = {"GET": Deed("READ", SAVED_SEARCH), "PATCH": Deed("UPDATE", SAVED_SEARCH), "DELETE": Deed("DELETE", SAVED_SEARCH)}
 
     @extend_schema(**documentation.get_search_with(SavedSearchOutput))
@@ -136,7 +140,8 @@ class SavedSearchView(LeanView):
 
 
 class SavedSearchEntriesView(LeanView):
-    permission_classes = [MayRead]
+    rate_class = writing(EndpointClass.SEARCH)
+    permission_classes = [MayReadWithin]
     deeds = {"GET": Deed("SEARCH", "audit_log")}
 
     @extend_schema(**documentation.run_search_with(EntryPage))

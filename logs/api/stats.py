@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from accounts.deeds import Deed, note
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from logs import stats
 from logs.api import stats_documentation as documentation
@@ -38,6 +39,7 @@ _HEADERS = {"Cache-Control": "no-store"}
 
 
 class StatsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": Deed("STATS", "audit_log")}
 
@@ -50,6 +52,7 @@ class StatsView(LeanView):
 
 
 class FacetsView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": Deed("STATS", "audit_log")}
 

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework.request import Request
 
 from accounts.deeds import Deed, note
+from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import NotFound
 from accounts.schema import NOT_FOUND
@@ -75,6 +76,7 @@ _documentation: dict[str, Any] = {
 
 
 class TimelineView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": Deed("SEARCH", "audit_log")}
 

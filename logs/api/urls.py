@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from logs.api import catalogue, erasures, export, integrity, saved_searches, stats, subject_reports, timeline, views
+from logs.api import catalogue, erasures, export, integrity, masking, saved_searches, stats, stream, subject_reports, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("exports/<str:id>/file", export.ExportFileView.as_view(), name="export-file"),
     path("logs/stats", stats.StatsView.as_view(), name="stats"),
     path("logs/facets", stats.FacetsView.as_view(), name="facets"),
+    path("logs/stream", stream.StreamView.as_view(), name="stream"),
     path("logs/<str:id>", views.EntryView.as_view(), name="entry"),
     path("logs/<str:id>/proof", integrity.ProofView.as_view(), name="entry-proof"),
     path("integrity/checkpoint", integrity.CheckpointView.as_view(), name="checkpoint"),
@@ -27,6 +28,10 @@ urlpatterns = [
     path("saved-searches", saved_searches.SavedSearchesView.as_view(), name="saved-searches"),
     path("saved-searches/<int:id>", saved_searches.SavedSearchView.as_view(), name="saved-search"),
     path("saved-searches/<int:id>/entries", saved_searches.SavedSearchEntriesView.as_view(), name="saved-search-entries"),
+    path("masking-rules", masking.MaskingRulesView.as_view(), name="masking-rules"),
+    path("masking-rules/preview", masking.MaskingPreviewView.as_view(), name="masking-preview"),
+    path("masking-rules/built-in/<str:name>", masking.BuiltInMaskingView.as_view(), name="built-in-masking"),
+    path("masking-rules/<int:id>", masking.MaskingRuleView.as_view(), name="masking-rule"),
     path("actions", catalogue.ActionsView.as_view(), name="actions"),
     path("actions/<str:name>", catalogue.ActionView.as_view(), name="action"),
     path("actions/<str:name>/schemas", catalogue.ActionSchemasView.as_view(), name="action-schemas"),

@@ -19,6 +19,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import PrincipalAuthentication
 from accounts.deeds import Deed, note
+from accounts.models import EndpointClass
 from accounts.parsers import StrictJSONParser
 from accounts.permissions import MayRead, MayWrite, MayWriteOrRead, principal_of
 from accounts.problems import NotFound
@@ -79,6 +80,7 @@ class PostingView(LeanView):
 
 
 class EntriesView(PostingView):
+    rate_class = {"GET": EndpointClass.SEARCH, "POST": EndpointClass.INGEST}
     permission_classes = [MayWriteOrRead]
     deeds = {"GET": Deed("SEARCH", "audit_log"), "POST": POST_ENTRIES}
 
@@ -104,6 +106,7 @@ class EntriesView(PostingView):
 
 
 class BulkView(PostingView):
+    rate_class = EndpointClass.INGEST
     permission_classes = [MayWrite]
     deeds = {"POST": POST_ENTRIES}
 
@@ -113,6 +116,7 @@ class BulkView(PostingView):
 
 
 class EntryView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
     deeds = {"GET": Deed("READ", "audit_log")}
 

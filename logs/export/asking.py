@@ -11,8 +11,8 @@ from accounts.principals import Principal
 from accounts.problems import Fault
 from logs.errors import InvalidQuery
 from logs.search.filters import filters_of
-from logs.search.pages import what_they_may_see
 from logs.search.parameters import flag_in, number_in
+from logs.search.sight import asked_by
 from logs.search.tree import All
 
 # A bundle of proofs, made by `logs.evidence`.
@@ -55,7 +55,7 @@ def export_question_of(query: QueryDict, principal: Principal) -> ExportQuestion
         words.pop(name, None)
     return ExportQuestion(
         principal,
-        All((*asked.nodes, *what_they_may_see(principal))),
+        asked_by(principal, asked),
         words.urlencode(),
         format,
         compression_of(query.get("compression", "none"), format),
@@ -69,7 +69,7 @@ def export_question_of(query: QueryDict, principal: Principal) -> ExportQuestion
 
 def asked_again(words: str, principal: Principal) -> All:
     """The tree of filters kept as `words`, for this principal. Raises InvalidQuery."""
-    return All((*filters_of(QueryDict(words)).tree().nodes, *what_they_may_see(principal)))
+    return asked_by(principal, filters_of(QueryDict(words)).tree())
 
 
 def one_of(name: str, value: str | None, known: Sequence[str]) -> str:

@@ -58,6 +58,7 @@ def create(question: ExportQuestion, *, subject: str = "") -> ExportJob:
             query=question.words,
             subject=subject,
             is_pseudonymised=question.is_pseudonymised,
+            restriction=principal.restriction.digest,
         )
 
 
@@ -72,8 +73,9 @@ def own_jobs(principal: Principal) -> QuerySet[ExportJob]:
 
 
 def visible_jobs(principal: Principal) -> QuerySet[ExportJob]:
-    """The jobs that this principal may see and end: its own; Admins all of the tenant."""
-    return ExportJob.objects.filter(tenant_id=principal.tenant_id) if principal.may_administer else own_jobs(principal)
+    """The jobs that this principal may see and end: its own; Admins who see the whole log all of the tenant."""
+    sees_all = principal.may_administer and principal.restriction.leaves_all
+    return ExportJob.objects.filter(tenant_id=principal.tenant_id) if sees_all else own_jobs(principal)
 
 
 def take(job_id: uuid.UUID) -> ExportJob | None:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.urls import reverse
 from msgspec import Meta
 
+from accounts.principals import Principal
 from logs.export.files import signature_of
 from logs.export.manifest import Manifest
 from logs.export.running import file_name
@@ -45,7 +46,7 @@ class ExportJobOutput(msgspec.Struct, omit_defaults=True):
     compression: str
     order: str
     query: Annotated[str, Meta(description="The filters, as a query string.")]
-    asked_by: Annotated[str, Meta(description="key:<prefix> or user:<name>.")]
+    asked_by: Annotated[str, Meta(description="key:<prefix>, viewer:<prefix> or user:<name>.")]
     created_at: datetime.datetime
     attempts: Annotated[int, Meta(description="How often it was begun.")]
     entries_written: int
@@ -61,8 +62,8 @@ class ExportJobOutput(msgspec.Struct, omit_defaults=True):
     error: ExportFailure | None = None
 
 
-def output_of(job: ExportJob, now: datetime.datetime) -> ExportJobOutput:
-    """The job as it stands; with a new link to its file, if it is done."""
+def output_of(job: ExportJob, principal: Principal, now: datetime.datetime) -> ExportJobOutput:
+    """The job as it stands; with a new link to its file, if it is done and `principal` sees all that the file holds."""
     manifest = msgspec.convert(job.manifest, Manifest) if job.manifest and job.state == ExportState.DONE else None
     return ExportJobOutput(
         id=str(job.id),
@@ -83,9 +84,13 @@ def output_of(job: ExportJob, now: datetime.datetime) -> ExportJobOutput:
         finished_at=job.finished_at,
         expires_at=job.expires_at,
         manifest=manifest,
-        file=None if manifest is None else _file(job, manifest, now),
+        file=None if manifest is None or not _may_open(principal, job) else _file(job, manifest, now),
         error=ExportFailure(job.error_code or "retried", job.error) if job.error else None,
     )
+
+
+def _may_open(principal: Principal, job: ExportJob) -> bool:
+    return principal.restriction.leaves_all or principal.restriction.digest == job.restriction
 
 
 def _file(job: ExportJob, manifest: Manifest, now: datetime.datetime) -> ExportFile:

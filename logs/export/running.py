@@ -3,7 +3,7 @@
 Invariants:
 - The file of an attempt is whole once the job is done, and the job is done only then. Whatever dies before leaves a job that another
   worker begins anew, under another name, after removing what was left.
-- While it runs, a thread says every BEAT_SECONDS that it lives, and looks whether the job is still its own and its asker still may read
+- While it runs, a thread says every BEAT_SECONDS that it lives, and looks whether the job is still its own and its asker still may export
   what is written; else the read under way is cancelled.
 """
 
@@ -24,6 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from accounts import standing
 from accounts.deeds import Deed
 from accounts.extensions import Outcome, record
 from accounts.principals import Principal
@@ -248,8 +249,7 @@ class Heart:
 
     def _look(self) -> Exception | None:
         """One beat: why the attempt has to end, if it has to."""
-        now = asker_of(self._job)
-        if now is None or now.own_user_id != self._principal.own_user_id or (self._principal.may_decrypt and not now.may_decrypt):
+        if not standing.may_go_on(self._principal):
             return ExportRightsLost()
         progress = {"entries_written": self._encoding.entries, "bytes_written": self._tally.bytes}
         return None if jobs.still_has(self._job, **progress) else LeaseLost()

@@ -3,6 +3,7 @@
 Invariants:
 - A process carries on at most AUDITLOG_EXPORT_STREAMS at a time; each has one connection and gives both back when it is closed.
 - Nothing is read from the database unless a piece is asked for; a piece is at most a page (`snapshot`).
+- Every LOOK_SECONDS it is looked whether its asker still may export what is sent; if not, it ends.
 - Whatever ends it early, the file ends without its end: the server then closes the connection in the middle of the body.
 """
 
@@ -16,7 +17,9 @@ from collections.abc import Iterator
 
 import psycopg
 from django.conf import settings
+from django.db import DatabaseError, connection
 
+from accounts import standing
 from accounts.problems import Fault, Unavailable
 from logs.catalogue import catalogue_of
 from logs.errors import ExportsBusy, InvalidQuery
@@ -27,6 +30,7 @@ from logs.export.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 10
+LOOK_SECONDS = 2.0
 _streams_lock = threading.Lock()
 _stream_count = 0
 
@@ -40,6 +44,8 @@ class ExportStream:
 
     def __init__(self, question: ExportQuestion, snapshot: Snapshot, coding: str, now: datetime.datetime) -> None:
         self._snapshot = snapshot
+        self._principal = question.principal
+        self._look_at = time.monotonic() + LOOK_SECONDS
         self._ends_at = time.monotonic() + settings.AUDITLOG_EXPORT_STREAM_SECONDS
         self._lock = threading.Lock()
         self._is_closed = False
@@ -80,10 +86,25 @@ class ExportStream:
                 return self._first.pop(0)
             if time.monotonic() > self._ends_at:
                 raise ExportCut(f"the export took longer than {settings.AUDITLOG_EXPORT_STREAM_SECONDS:g} s")
+            self._look()
             try:
                 return next(self._pieces)
             except psycopg.Error as error:
                 raise ExportCut(f"the database ended the export: {str(error).strip()}") from error
+
+    def _look(self) -> None:
+        """Raises ExportCut if the asker may not have the rest. What can't be looked up is not sent."""
+        if time.monotonic() < self._look_at:
+            return
+        try:
+            if not standing.may_go_on(self._principal):
+                raise ExportCut("its asker may no longer export what it holds")
+        except DatabaseError as error:
+            raise ExportCut(f"the database does not say what its asker may: {error}") from error
+        finally:
+            # The next piece may be another thread's: none of them keeps a connection for it.
+            connection.close()
+        self._look_at = time.monotonic() + LOOK_SECONDS
 
     def close(self) -> None:
         """End it, in the middle of a read as well."""

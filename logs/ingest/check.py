@@ -145,7 +145,9 @@ class Checker:
 
         random_62 = self._random.next_62() if key is None else ids.keyed_62(self._id_secret, key)
         id = ids.entry_id(timestamp_us, random_62)
-        content = Content(given.user_id, given.message, given.user_agent, metadata, metadata_text, before, before_text, after, after_text)
+        content = Content(
+            given.user_id, given.message, given.user_agent, metadata, metadata_text, before, before_text, after, after_text, resource_type=given.resource_type
+        )  # fmt: skip
         self._refuse_reserved(content, pointer)
         sealer = self._protection.sealer(id, content)
         content = self._protection.masked(content, sealer)

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from msgspec import Meta
 
+from accounts.limits import count_more
 from accounts.principals import Principal
 from accounts.problems import Fault, NotAllowed, PayloadTooLarge, Refused
 from logs.catalogue import catalogue_of
@@ -175,6 +176,8 @@ def receive_bulk(request: HttpRequest, principal: Principal) -> Receipt:
         raise Refused("Idempotency-Key serves one entry. In bulk each entry brings its own idempotency_key.")
     kind = media_type(request)
     raws = split_bulk(read_body(request, settings.AUDITLOG_MAX_BODY_BYTES), kind)
+    # The first is counted as the request; what the others cost is known only now, and they are checked only if there is room for all.
+    count_more(request, len(raws) - 1)
     reception = _reception(principal, is_imported=flags["imported"])
     reception.protection.prepare(raws)
     checker = Checker(reception)

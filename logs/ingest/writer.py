@@ -218,7 +218,10 @@ class Writer:
         except psycopg.Error as error:
             self._drop_connection()
             if len(group) == 1:
-                logger.error("PostgreSQL refused a checked submission: %s", type(error).__name__, exc_info=error)
+                # Not its text: PostgreSQL quotes rows in it.
+                logger.error(
+                    "PostgreSQL refused a checked submission: %s (SQLSTATE %s, column %s)", type(error).__name__, error.sqlstate, error.diag.column_name
+                )
                 _fail(group, is_outcome_known=True)
                 return
             # One submission that PostgreSQL refuses must not take the others with it.

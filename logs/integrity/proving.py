@@ -19,7 +19,7 @@ from logs.errors import IntegrityViolation, InvalidQuery, NotSequenced
 from logs.integrity.entries import canonical_bytes
 from logs.integrity.storage import Head, Place, StoredNodes, read_head, read_places
 from logs.integrity.tree import consistency_path, inclusion_path, root_at
-from logs.storage.columns import INDEX, SELECT_STORED_WITH_BATCH
+from logs.storage.columns import SELECT_STORED_WITH_BATCH
 from logs.storage.reading import tenant_transaction
 
 Hash = Annotated[str, Meta(description="32 bytes in base64.")]
@@ -82,16 +82,16 @@ class Proven:
         )
 
 
-def prove_entry(cursor: Any, id: uuid.UUID, tree_size: int | None = None, *, own_user_id: str | None = None) -> Proven | None:
+def prove_entry(cursor: Any, id: uuid.UUID, tree_size: int | None = None) -> Proven | None:
     """The proof of one entry of the cursor's tenant: against the newest checkpoint, or a kept one of `tree_size`.
 
-    None if there is no such entry, or if it is not about `own_user_id` where that is given.
+    None if there is no such entry. Whether somebody may see it is for the caller to ask first.
 
     Raises NotSequenced, InvalidQuery (no checkpoint of that size is kept, or it is too small), IntegrityViolation.
     """
     cursor.execute(SELECT_STORED_WITH_BATCH, [[id]])
     row = cursor.fetchone()
-    if row is None or own_user_id not in (None, row[INDEX["user_id"]]):
+    if row is None:
         return None
     *columns, batch_id, batch_index = row
     (place,) = read_places(cursor, [(batch_id, batch_index)])

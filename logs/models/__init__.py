@@ -4,12 +4,14 @@ from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode,
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.erasure import Erasure, ErasureState
 from logs.models.export import ExportJob, ExportState
+from logs.models.masking import BuiltInMasking, MaskedField, MaskingAction, MaskingKind, MaskingRule
 from logs.models.saved_search import SavedSearch
 from logs.models.verification import VerificationResult, VerificationRun
 
 __all__ = [
     "ActionDefinition",
     "ActionSchema",
+    "BuiltInMasking",
     "CatalogueMode",
     "EncryptedField",
     "Entry",
@@ -18,6 +20,10 @@ __all__ = [
     "ExportJob",
     "ExportState",
     "LogSettings",
+    "MaskedField",
+    "MaskingAction",
+    "MaskingKind",
+    "MaskingRule",
     "Outcome",
     "SavedSearch",
     "Severity",

@@ -27,7 +27,7 @@ class ExportJob(models.Model):
 
     id = models.UUIDField(primary_key=True, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="export_jobs")
-    # Who asked: `key:<prefix>` or `user:<name>`; a person by the row as well, for names change.
+    # Who asked: `key:<prefix>`, `viewer:<prefix>` or `user:<name>`; a person by the row as well, for names change.
     asked_by = models.CharField(max_length=160)
     asked_by_user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="export_jobs")
     format = models.CharField(max_length=16)
@@ -39,6 +39,8 @@ class ExportJob(models.Model):
     # Of a subject report: whom it is about.
     subject = models.TextField(blank=True)
     is_pseudonymised = models.BooleanField(default=False)
+    # Digest of what the asker might see when they asked; empty: the whole log. They have to see the same when it runs, and to open the file.
+    restriction = models.CharField(max_length=64, blank=True, editable=False)
     state = models.CharField(max_length=12, choices=ExportState.choices, default=ExportState.QUEUED)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -23,3 +23,4 @@ class Content:
     after: dict[str, Any] | None
     after_text: bytes | None
     masked: list[str] | None = None
+    resource_type: str = ""

@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import Membership
 from accounts.principals import Principal
-from accounts.problems import Fault, Invalid, NotAllowed, NotFound, escape_pointer
-from logs.errors import ChangedMeanwhile, InvalidQuery
+from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotAllowed, NotFound, escape_pointer
+from logs.errors import InvalidQuery
 from logs.models import SavedSearch
 from logs.saved_searches.finding import KeptSearch, forget, kept_of, query_of
 from logs.search.filters import filters_of

@@ -141,7 +141,7 @@ def _remembered(tenant_id: uuid.UUID, what: str, look_up: Callable[[], list[Kept
     # What there is not is not kept: ids that somebody tries out would fill Redis.
     if rows:
         try:
-            cache.set(key, msgspec.json.encode(rows), timeout=KEPT_SECONDS)
+            cache.set(key, msgspec.json.encode(rows).decode(), timeout=KEPT_SECONDS)
         except _UNREACHABLE as error:
             logger.warning("saved searches are not cached, for Redis is away: %s", error)
     return rows

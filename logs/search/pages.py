@@ -20,18 +20,19 @@ from logs.search.finding import Search
 from logs.search.highlighting import Highlighter
 from logs.search.output import COLUMNS, EntryOutput, entries_of
 from logs.search.parameters import flag_in
-from logs.search.tree import All, TextIs
+from logs.search.sight import asked_by, select_one
+from logs.search.sql import Condition
+from logs.search.tree import All
 from logs.storage.reading import tenant_transaction
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1000
-# A plain equality on the key: PostgreSQL goes to one partition (tested by EXPLAIN).
-FIND_BY_ID = sql.SQL("SELECT {} FROM auditlog.logs_entry_view WHERE id = %s::uuid").format(sql.SQL(", ").join(COLUMNS))
+_ALL_COLUMNS = sql.SQL(", ").join(COLUMNS)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a principal asks: `tree` holds what they may see too."""
+    """What a principal asks: `tree` holds what they may see too. `highlighted`: what they asked, if its words are to be marked."""
 
     principal: Principal
     tree: All
@@ -39,7 +40,7 @@ class Question:
     identity: bytes
     limit: int = DEFAULT_LIMIT
     cursor: Cursor | None = None
-    has_highlights: bool = False
+    highlighted: All | None = None
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,16 @@ class Page:
 
 def identity_of(principal: Principal, query: QueryDict) -> bytes:
     """Tells this principal's question from others; the page within its answer does not count."""
-    return f"{principal.tenant_id} {principal.own_user_id!r} ".encode("utf-8", "surrogatepass") + words_of_question(query)
+    return f"{principal.tenant_id} {principal.restriction.digest} ".encode("utf-8", "surrogatepass") + words_of_question(query)
 
 
 def question_of(query: QueryDict, principal: Principal) -> Question:
     """The question in a query string. Raises InvalidQuery."""
     asked = filters_of(query, "limit", "cursor", "order", "highlight").tree()
-    tree = All((*asked.nodes, *what_they_may_see(principal)))
     identity = identity_of(principal, query)
     text = query.get("cursor")
     cursor = cursors.decode(text, identity) if text else None
-    return Question(principal, tree, identity, limit_of(query), cursor, flag_in(query, "highlight"))
+    return Question(principal, asked_by(principal, asked), identity, limit_of(query), cursor, asked if flag_in(query, "highlight") else None)
 
 
 def limit_of(query: QueryDict) -> int:
@@ -72,10 +72,6 @@ def limit_of(query: QueryDict) -> int:
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 6 and 1 <= int(limit) <= MAX_LIMIT):
         raise InvalidQuery([Fault("limit", "bad_limit", f"limit has to be a whole number from 1 to {MAX_LIMIT}.")])
     return int(limit)
-
-
-def what_they_may_see(principal: Principal) -> tuple[TextIs, ...]:
-    return () if principal.own_user_id is None else (TextIs("user_id", (principal.own_user_id,)),)
 
 
 def find_page(question: Question) -> Page:
@@ -92,7 +88,7 @@ def find_page(question: Question) -> Page:
         rows = rows[:limit]
         if goes_back:
             rows.reverse()
-        highlight = Highlighter(question.tree).highlights if question.has_highlights else None
+        highlight = Highlighter(question.highlighted).highlights if question.highlighted is not None else None
         entries = entries_of(database, rows, question.principal, highlight)
     has_older = has_more if not goes_back else True
     has_newer = has_more if goes_back else cursor is not None
@@ -107,11 +103,12 @@ def find_page(question: Question) -> Page:
 def find_entry(principal: Principal, id: uuid.UUID) -> EntryOutput | None:
     """The entry with this id, if there is one that the principal may see."""
     with tenant_transaction(principal.tenant_id) as database:
-        database.execute(FIND_BY_ID, [id])
+        statement = find_by_id(principal, id)
+        database.execute(statement.text, statement.parameters)
         entries = entries_of(database, database.fetchall(), principal)
-    if not entries:
-        return None
-    entry = entries[0]
-    if principal.own_user_id is not None and entry.user_id != principal.own_user_id:
-        return None
-    return entry
+    return entries[0] if entries else None
+
+
+def find_by_id(principal: Principal, id: uuid.UUID) -> Condition:
+    """The query of one entry. A plain equality on the key: PostgreSQL goes to one partition (tested by EXPLAIN)."""
+    return select_one(_ALL_COLUMNS, id, principal)

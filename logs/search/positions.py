@@ -6,6 +6,7 @@ all before it. (By time that can't be had: an older entry may come in later.)
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ from logs.errors import InvalidQuery
 from logs.integrity.storage import read_head
 from logs.search.filters import filters_of
 from logs.search.output import COLUMNS, EntryOutput, entries_of
-from logs.search.pages import limit_of, what_they_may_see
+from logs.search.pages import limit_of
+from logs.search.sight import asked_by
 from logs.search.sql import condition_of
 from logs.search.tree import All
 from logs.storage.reading import tenant_transaction
@@ -70,8 +72,7 @@ def is_by_position(query: QueryDict) -> bool:
 def position_question_of(query: QueryDict, principal: Principal) -> PositionQuestion:
     """The question in a query string with `order=position`. Raises InvalidQuery."""
     asked = filters_of(query, "limit", "order", "after").tree()
-    tree = All((*asked.nodes, *what_they_may_see(principal)))
-    return PositionQuestion(principal, tree, _after(query.get("after", "-1")), limit_of(query))
+    return PositionQuestion(principal, asked_by(principal, asked), _after(query.get("after", "-1")), limit_of(query))
 
 
 def _after(text: str) -> int:
@@ -94,7 +95,7 @@ def find_after(question: PositionQuestion) -> PositionPage:
         while after < stop_at and len(found) < question.limit:
             missing = question.limit - len(found)
             wanted = min(stop_at - after, max(missing, 5_000) if is_filtered else missing)
-            rows, end = _rows_between(database, question, after + 1, after + 1 + wanted)
+            rows, end = rows_between(database, question.principal.tenant_id, question.tree, after + 1, after + 1 + wanted)
             found += rows[:missing]
             # With more matches than asked for, the page ends at the last that it holds.
             after = found[-1][0] if len(rows) > missing else end - 1
@@ -102,14 +103,17 @@ def find_after(question: PositionQuestion) -> PositionPage:
     return PositionPage(entries, after, after < size - 1)
 
 
-def _rows_between(database: Any, question: PositionQuestion, low: int, high: int) -> tuple[list[tuple[int, Any]], int]:
-    """Matching rows at positions `[low, end)` with their positions, in order, and `end`, which is `high` or as far as it got."""
+def rows_between(database: Any, tenant_id: uuid.UUID, tree: All, low: int, high: int) -> tuple[list[tuple[int, Any]], int]:
+    """Rows of COLUMNS that `tree` finds at positions `[low, end)`, with their positions, in order, and `end`: `high`, or as far as it got.
+
+    There have to be entries at `low`.
+    """
     database.execute(SELECT_BATCHES_FROM, [low, MAX_BATCHES])
     batches = [batch for batch in database.fetchall() if batch[1] < high]
     firsts = {id: first for id, first, *_ in batches}
     first_batch, last_batch = batches[0], batches[-1]
     end = min(high, last_batch[1] + last_batch[2])
-    condition = condition_of(question.tree, question.principal.tenant_id)
+    condition = condition_of(tree, tenant_id)
     statement = sql.SQL(SELECT_ENTRIES).format(columns=sql.SQL(", ").join(COLUMNS), condition=condition.text)
     database.execute(
         statement,

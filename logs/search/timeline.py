@@ -25,8 +25,9 @@ from logs.search import cursor as cursors
 from logs.search.cursor import Cursor, Direction
 from logs.search.filters import filters_of
 from logs.search.output import COLUMNS, EntryOutput, entries_of
-from logs.search.pages import MAX_LIMIT, identity_of, limit_of, what_they_may_see
+from logs.search.pages import MAX_LIMIT, identity_of, limit_of
 from logs.search.parameters import check_parameters
+from logs.search.sight import asked_by
 from logs.search.sql import Condition, select_page
 from logs.search.tree import All, TextIs
 from logs.storage.columns import as_text
@@ -141,7 +142,7 @@ def timeline_question_of(query: QueryDict, request_id: str, principal: Principal
     """The question in a query string; None if no entry can have this request id. Raises InvalidQuery."""
     check_parameters(query, ["from", "to", "limit", "cursor"])
     asked = filters_of(query, "limit", "cursor").tree()
-    tree = All((TextIs("request_id", (request_id,)), *asked.nodes, *what_they_may_see(principal)))
+    tree = asked_by(principal, All((TextIs("request_id", (request_id,)), *asked.nodes)))
     identity = f"timeline {request_id!r} ".encode("utf-8", "surrogatepass") + identity_of(principal, query)
     text = query.get("cursor")
     after = cursors.decode(text, identity).id if text else None

@@ -85,17 +85,17 @@ def _state(cursor: Any) -> LogState:
 
 def _get(key: str) -> bytes | None:
     try:
-        found: bytes | None = cache.get(key)
+        found: str | None = cache.get(key)
     except _AWAY as error:
         _tell_away(error)
         return None
     _tell_back()
-    return found
+    return None if found is None else found.encode()
 
 
 def _set(key: str, answer: bytes) -> None:
     try:
-        cache.set(key, answer, timeout=settings.AUDITLOG_STATS_CACHE_SECONDS)
+        cache.set(key, answer.decode(), timeout=settings.AUDITLOG_STATS_CACHE_SECONDS)
     except _AWAY as error:
         _tell_away(error)
 

@@ -32,6 +32,11 @@ class Period:
     def is_empty(self) -> bool:
         return self.begins_at >= self.ends_at
 
+    def within(self, other: Period) -> Period:
+        """The part that lies in `other`, too; empty if there is none."""
+        begin = min(max(self.begins_at, other.begins_at), self.ends_at)
+        return Period(begin, max(begin, min(self.ends_at, other.ends_at)))
+
     @property
     def before(self) -> Period:
         """The period of the same length that ends where this one begins."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import enum
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.http import QueryDict
@@ -13,7 +14,7 @@ from accounts.principals import Principal
 from accounts.problems import Fault
 from logs.errors import InvalidQuery
 from logs.search.filters import filters_of
-from logs.search.pages import what_they_may_see
+from logs.search.sight import what_they_may_see
 from logs.search.tree import All, AnyOf, Node, Not, OutcomeIs, SeverityIs, TextIs, TimestampBefore, TimestampFrom, conjuncts
 from logs.stats.levels import HOUR, SPAN, floor
 from logs.stats.periods import MAX_BUCKETS, Period, Unit, bucket_count, unit_for
@@ -21,6 +22,7 @@ from logs.storage.ids import EPOCH
 
 DEFAULT_LENGTH = datetime.timedelta(hours=24)
 DEFAULT_TOP = 10
+LATEST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 MAX_TOP = 100
 FIELDS = ("action", "severity", "outcome", "resource_type", "source", "user_id")
 # What a kind of the roll-ups has a column for.
@@ -39,12 +41,13 @@ class Source(enum.Enum):
 class Counting:
     """What is to be counted: the entries of `tree` in `period`. `tree` holds what the principal may see, and no time.
 
-    `horizon`: no entry is later.
+    `sight`: the time that the principal may see; the period lies within it. `horizon`: no entry is later.
     """
 
     principal: Principal
     tree: All
     period: Period
+    sight: Period
     horizon: datetime.datetime
 
     @property
@@ -57,13 +60,13 @@ class Counting:
         return Source.ENTRIES
 
     def over(self, period: Period) -> Counting:
-        """The same of another period."""
-        return Counting(self.principal, self.tree, period, self.horizon)
+        """The same of another period, as far as the principal may see it."""
+        return replace(self, period=period.within(self.sight))
 
     @property
     def identity(self) -> str:
         """Tells this from all others that may have another answer."""
-        return f"{self.principal.tenant_id} {self.period.begins_at.isoformat()} {self.period.ends_at.isoformat()} {self.tree!r}"
+        return f"{self.principal.tenant_id} {self.principal.restriction.digest} {self.period!r} {self.sight!r} {self.tree!r}"
 
 
 @dataclass(frozen=True)
@@ -110,21 +113,27 @@ def facets_question_of(query: QueryDict, principal: Principal, now: datetime.dat
 
 
 def _counting_of(query: QueryDict, principal: Principal, now: datetime.datetime, *others: str) -> Counting:
-    asked = filters_of(query, *others).tree()
+    asked, (begins_at, ends_at) = _apart(filters_of(query, *others).tree().nodes)
+    seen, (seen_from, seen_until) = _apart(what_they_may_see(principal, now))
+    horizon = now + datetime.timedelta(seconds=settings.AUDITLOG_MAX_FUTURE_SECONDS)
+    sight = Period(seen_from or EPOCH, seen_until or LATEST)
+    return Counting(principal, All((*asked, *seen)), _period(begins_at, ends_at, now, horizon).within(sight), sight, horizon)
+
+
+def _apart(nodes: Iterable[Node]) -> tuple[list[Node], tuple[datetime.datetime | None, datetime.datetime | None]]:
+    """Conditions that all hold, without those of time; and from when, and until when, those are."""
     begins_at: datetime.datetime | None = None
     ends_at: datetime.datetime | None = None
-    nodes: list[Node] = []
-    for node in conjuncts(asked):
+    others: list[Node] = []
+    for node in conjuncts(All(tuple(nodes))):
         match node:
             case TimestampFrom(moment):
                 begins_at = moment if begins_at is None else max(begins_at, moment)
             case TimestampBefore(moment):
                 ends_at = moment if ends_at is None else min(ends_at, moment)
             case _:
-                nodes.append(node)
-    tree = All((*nodes, *what_they_may_see(principal)))
-    horizon = now + datetime.timedelta(seconds=settings.AUDITLOG_MAX_FUTURE_SECONDS)
-    return Counting(principal, tree, _period(begins_at, ends_at, now, horizon), horizon)
+                others.append(node)
+    return others, (begins_at, ends_at)
 
 
 def _period(begins_at: datetime.datetime | None, ends_at: datetime.datetime | None, now: datetime.datetime, horizon: datetime.datetime) -> Period:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from accounts.models import Role, Tenant
+from accounts.models import EndpointClass, RateLimit, Role, SubjectKind, Tenant
 from logs.storage import partitions
 from tests.sequencing import sequence_all
 from tests.storing import new_key, new_tenant, new_token, store
@@ -47,10 +47,15 @@ SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 @pytest.fixture(scope="module")
 def web() -> Iterator[Web]:
     partitions.prepare(datetime.datetime.now(datetime.UTC))
+    # Hundreds of requests a second from one address, each to be answered by what it asks for; 429 has tests of its own.
+    for endpoint_class in EndpointClass:
+        for subject_kind in (SubjectKind.PRINCIPAL, SubjectKind.ADDRESS):
+            RateLimit.objects.create(endpoint_class=endpoint_class, subject_kind=subject_kind, amount=10**9)
     # The tests' settings for their password hasher: signing in is asked for as often as anything else.
     web = Web(product_environment(DJANGO_SETTINGS_MODULE="tests.settings")).start()
     yield web
     web.stop()
+    RateLimit.objects.all().delete()
 
 
 def credential(kind: str, tenant: Tenant) -> str | None:

@@ -36,7 +36,8 @@ class Command(BaseCommand):
         query["limit"] = str(options["limit"])
         principal = Principal(tenant.id, tenant.slug, "command:evidence", frozenset({Scope.READ}), frozenset(Ability.values))
         try:
-            lines = CountedLines(write_evidence(evidence_question_of(query, principal)))
+            # Whoever can run this has the database itself.
+            lines = CountedLines(write_evidence(evidence_question_of(query, principal), lambda: True))
             told = {"format": "evidence", "query": options["query"], "limit": options["limit"], "principal": principal.source}
             record(tenant.id, EXPORT, actor="operator", metadata=told | {"phase": "begun"})
             if options["output"] == "-":

@@ -20,11 +20,12 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from psycopg import sql
 
-from accounts.models import ApiKey, Membership, Role, Tenant, User
+from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, User
 from logs import tasks
 from logs.export import jobs, running
 from logs.models import ExportJob, ExportState
-from tests.api import NOT_OWN, PostedApi, assert_refused, service_of
+from tests.access import forget_principals, granted_key, granted_token, new_grant, row_of, viewer
+from tests.api import NOT_OWN, Api, PostedApi, assert_refused, service_of
 from tests.exporting import EXPORT, EXPORTS, body_of, lines_of, read_csv, read_parquet, searched, table_row
 from tests.storing import new_key, new_tenant, new_token, store
 from tests.web import wait_until
@@ -49,7 +50,7 @@ def files_in(storage: Path) -> list[str]:
     return sorted(str(path.relative_to(storage)) for path in storage.rglob("*") if path.is_file())
 
 
-def ask(api: PostedApi, **body: Any) -> dict[str, Any]:
+def ask(api: Api, **body: Any) -> dict[str, Any]:
     if "q=" not in body.get("query", ""):
         body["query"] = "&".join(filter(None, [body.get("query"), urlencode({"q": NOT_OWN})]))
     answer = api.post(EXPORTS, {"format": "ndjson"} | body)
@@ -60,14 +61,14 @@ def ask(api: PostedApi, **body: Any) -> dict[str, Any]:
     return job
 
 
-def carry_out(api: PostedApi, **body: Any) -> dict[str, Any]:
+def carry_out(api: Api, **body: Any) -> dict[str, Any]:
     """A job that was run in this process, as its asker sees it."""
     id = ask(api, **body)["id"]
     running.run(uuid.UUID(id))
     return look(api, id)
 
 
-def look(api: PostedApi, id: str) -> dict[str, Any]:
+def look(api: Api, id: str) -> dict[str, Any]:
     answer = api.get(f"{EXPORTS}/{id}")
     assert answer.status_code == 200, answer.content
     found: dict[str, Any] = answer.json()
@@ -245,7 +246,7 @@ def test_key_that_was_revoked_meanwhile_exports_nothing(tenant: Tenant, storage:
     assert files_in(storage) == []
 
 
-@pytest.mark.parametrize("change", ["role", "membership", "user", "tenant"])
+@pytest.mark.parametrize("change", ["role", "membership", "user", "tenant", "grant"])
 def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, storage: Path, change: str) -> None:
     id = ask(PostedApi(new_token(tenant, Role.AUDITOR)))["id"]
     job = ExportJob.objects.get(pk=id)
@@ -259,6 +260,8 @@ def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, stora
                 members.delete()
             case "user":
                 User.objects.filter(pk=job.asked_by_user_id).update(is_active=False)
+            case "grant":
+                members.update(grant=new_grant(tenant, resource_types=["invoice"], may_export=True))
             case _:
                 Tenant.objects.filter(pk=tenant.pk).update(is_active=False)
         # Within seconds, though nothing can be read.
@@ -267,6 +270,60 @@ def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, stora
     job.refresh_from_db()
     assert (job.state, job.error_code) == (ExportState.FAILED, "rights_lost")
     assert files_in(storage) == []
+
+
+GRANT_CHANGES: list[dict[str, Any]] = [{"forced_query": "user:bob"}, {"may_export": False}, {"may_decrypt": False}, {"is_active": False}]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_viewer"),
+    # A viewer never decrypts, so to it that is no change.
+    [(change, is_viewer) for change in GRANT_CHANGES for is_viewer in (False, True) if not (is_viewer and "may_decrypt" in change)],
+)
+def test_job_whose_askers_grant_changes_meanwhile_is_cut(tenant: Tenant, storage: Path, change: dict[str, Any], is_viewer: bool) -> None:
+    grant = new_grant(tenant, forced_query="user:alice", may_export=True, may_decrypt=True)
+    key = granted_key(tenant, grant)
+    id = ask(viewer(tenant, "user:alice", minter=key, may_export=True) if is_viewer else PostedApi(key))["id"]
+    with run_that_waits(id) as thread:
+        AccessGrant.objects.filter(pk=grant.pk).update(**change)
+        thread.join(20)
+        assert not thread.is_alive()
+    job = ExportJob.objects.get(pk=id)
+    assert (job.state, job.error_code, job.entries_written) == (ExportState.FAILED, "rights_lost", 0)
+    assert files_in(storage) == []
+
+
+def test_job_of_a_viewer_holds_what_it_sees(tenant: Tenant) -> None:
+    job = carry_out(viewer(tenant, "user:alice", may_export=True))
+    assert {line["user_id"] for line in lines_of(download(job))} == {"alice"}
+
+
+def test_job_that_waits_is_refused_when_its_asker_sees_something_else(tenant: Tenant, storage: Path) -> None:
+    key = granted_key(tenant, new_grant(tenant, forced_query="user:alice", may_export=True))
+    id = ask(PostedApi(key))["id"]
+    # More than before is something else, too: the file would not be what was asked for.
+    row = row_of(key)
+    row.grant = None
+    row.save()
+    running.run(uuid.UUID(id))
+    forget_principals()
+    job = look(PostedApi(key), id)
+    assert (job["state"], job["error"]["code"]) == ("failed", "rights_lost")
+    assert files_in(storage) == []
+
+
+def test_file_is_not_opened_to_an_asker_who_sees_less_now(tenant: Tenant) -> None:
+    key = new_key(tenant)
+    id = carry_out(PostedApi(key))["id"]
+    row = row_of(key)
+    row.grant = new_grant(tenant, forced_query="user:alice", may_export=True)
+    row.save()
+    forget_principals()
+    assert "file" not in look(PostedApi(key), id)
+    # An Admin who sees the whole log may open it; one who does not is not even told of it.
+    assert look(PostedApi(new_token(tenant, Role.ADMIN)), id)["file"]
+    narrowed = PostedApi(granted_token(tenant, Role.ADMIN, new_grant(tenant, forced_query="user:alice", may_export=True)))
+    assert_refused(narrowed.get(f"{EXPORTS}/{id}"), 404, "not_found")
 
 
 def test_cancelling_one_that_waits_ends_it(tenant: Tenant, storage: Path) -> None:

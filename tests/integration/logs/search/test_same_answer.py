@@ -14,35 +14,21 @@ from psycopg import sql
 from accounts.models import Tenant
 from logs.models import Outcome, Severity
 from logs.search.cold import cold_filter_of
-from logs.search.facts import Facts
 from logs.search.predicate import predicate_of
 from logs.search.sql import condition_by_index_of, condition_of
 from logs.search.tree import All, HasPhrase, Node, Not, TextStarts
 from logs.search.words import Phrase
 from logs.storage.reading import tenant_transaction
-from tests.search_strategies import entries, trees
+from tests.brute_force import TEXTS, example_entries, facts_of, rows_of
+from tests.search_strategies import trees
 from tests.storing import new_tenant, store
 
 COUNT = 250
-COLUMNS = (
-    "id", "severity", "outcome", "ip_address", "user_id", "action", "resource_type", "resource_id", "request_id", "session_id", "source",
-    "message", "changed_fields", "metadata",
-)  # fmt: skip
-TEXTS = COLUMNS[4:11]
 
 
 @functools.cache
 def _examples() -> list[dict[str, Any]]:
-    """The same entries in every run."""
-    found: list[dict[str, Any]] = []
-
-    @settings(max_examples=COUNT, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(entries)
-    def collect(entry: dict[str, Any]) -> None:
-        found.append(entry)
-
-    collect()
-    return found
+    return example_entries(COUNT)
 
 
 @functools.cache
@@ -55,23 +41,7 @@ def filled() -> Tenant:
 
 @functools.cache
 def rows() -> list[dict[str, Any]]:
-    with tenant_transaction(filled().id) as cursor:
-        names = [f"{name}::text" if name in ("metadata", "ip_address") else name for name in COLUMNS]
-        cursor.execute(f"SELECT {', '.join(names)} FROM auditlog.logs_entry_view")
-        return [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
-
-
-def facts_of(row: dict[str, Any]) -> Facts:
-    return Facts(
-        id=row["id"],
-        severity=row["severity"],
-        outcome=row["outcome"],
-        ip_address=row["ip_address"],
-        texts={name: row[name] for name in TEXTS},
-        message=row["message"],
-        changed_fields=row["changed_fields"] or (),
-        metadata=row["metadata"],
-    )
+    return rows_of(filled())
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from logs.integrity.lag import SELECT_LAG
 from logs.integrity.storage import SELECT_BATCHES, SELECT_POSITIONS, read_batches
 from logs.search.filters import filters_of
 from logs.search.output import COLUMNS
-from logs.search.pages import FIND_BY_ID
+from logs.search.pages import find_by_id
 from logs.search.positions import SELECT_BATCHES_FROM, SELECT_ENTRIES
 from logs.search.qualifiers import Reader
 from logs.search.sql import Condition, condition_of, select_page, select_page_by_index
@@ -35,7 +35,7 @@ from logs.storage.connecting import connect
 from logs.storage.ids import floor_id
 from logs.storage.reading import NAME_TENANT, tenant_parameters, tenant_transaction
 from tests.sequencing import sequence_all
-from tests.storing import new_tenant, store
+from tests.storing import new_tenant, principal_in, store
 from tests.superuser import superuser
 
 # These questions have no words, which are all that is asked of a tenant by name.
@@ -157,7 +157,7 @@ NEWEST_FIRST = {
 
 @pytest.mark.parametrize("day", range(DAYS))
 def test_an_entry_is_found_by_its_id_in_one_partition(filled: Filled, day: int) -> None:
-    plan = explain(filled.tenant, Condition(FIND_BY_ID, (UUID(filled.ids[day][77]),)))
+    plan = explain(filled.tenant, find_by_id(principal_in(filled.tenant), UUID(filled.ids[day][77])))
     assert plan.mentioned == plan.read == {partition_of(day)}
     assert plan.indexes == {"logs_entry_pkey"}
 

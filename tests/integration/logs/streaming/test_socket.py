@@ -1,0 +1,280 @@
+"""The stream over a WebSocket, against a web server and a sequencer as they run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from asyncio import to_thread
+from collections.abc import Iterator
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from accounts.api_keys import revoke_api_key
+from accounts.models import ApiKey, Membership, Role, Tenant
+from tests.sequencing import SequencerProcess
+from tests.storing import new_key, new_tenant, new_token, store
+from tests.streaming import Client, client, entries_in, run
+from tests.web import Web, product_environment
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    server = Web(product_environment(AUDITLOG_STREAM_CONNECTIONS="5")).start()
+    with SequencerProcess(product_environment()):
+        yield server
+    server.stop()
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return new_tenant()
+
+
+async def subscribed(one: Client, **question: object) -> None:
+    await one.say(type="subscribe", **question)
+    await one.until("subscribed")
+
+
+def test_entries_come_as_they_get_their_positions(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one:
+            await subscribed(one, q="user:bob")
+            await to_thread(store, tenant, [{"user_id": "alice"}, {"user_id": "bob"}, {"user_id": "bob", "action": "DELETE"}])
+            found = await one.entries(2)
+            assert [(entry["user_id"], entry["action"]) for _, entry in found] == [("bob", "UPDATE"), ("bob", "DELETE")]
+            assert [position for position, _ in found] == [entry["integrity"]["position"] for _, entry in found]
+
+    run(scenario)
+
+
+def test_missed_entries_are_replayed_and_then_it_is_live_without_gap_or_repeat(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        for _ in range(3):
+            await to_thread(store, tenant, [{"message": "before"}] * 400)
+        async with client(web.url, key) as one:
+            await one.say(type="subscribe", after=-1)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(to_thread(lambda: [store(tenant, [{"message": "meanwhile"}] * 100) for _ in range(8)]))
+                await one.entries(2_000)
+            assert [position for message in one.received for position, _ in entries_in(message)] == list(range(2_000))
+
+    run(scenario)
+
+
+def test_the_last_entries_come_first_then_what_is_new(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        await to_thread(store, tenant, [{"message": f"number {number}"} for number in range(5)])
+        async with client(web.url, key) as one:
+            await one.say(type="subscribe", after=-1)
+            await one.entries(5)
+            await one.say(type="subscribe", last=2)
+            assert (await one.until("subscribed"))["after"] == 4
+            assert [position for position, _ in await one.entries(2)] == [3, 4]
+            await to_thread(store, tenant, [{"message": "new"}])
+            assert [position for position, _ in await one.entries(1)] == [5]
+
+    run(scenario)
+
+
+def test_a_paused_client_gets_what_it_missed_when_it_resumes(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one:
+            await subscribed(one)
+            await to_thread(store, tenant, [{}])
+            await one.entries(1)
+            await one.say(type="pause")
+            assert (await one.until("paused"))["after"] == 0
+            await to_thread(store, tenant, [{}, {}])
+            async with client(web.url, key) as other:
+                await other.say(type="subscribe", after=-1)
+                await other.entries(3)
+            await one.say(type="resume")
+            assert [position for position, _ in await one.entries(2)] == [1, 2]
+
+    run(scenario)
+
+
+def test_a_wrong_question_is_told_its_column_and_the_old_one_stays(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one:
+            await subscribed(one, q="user:bob")
+            await one.say(type="subscribe", q="user:bob nosuch:thing")
+            problem = (await one.until("error"))["problem"]
+            assert (problem["code"], problem["errors"][0]["column"]) == ("invalid_query", 10)
+            await to_thread(store, tenant, [{"user_id": "bob"}])
+            assert len(await one.entries(1)) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"type":"nothing"}', '{"type":"subscribe","x":1}', '{"type":"subscribe","after":-2}', "\x00", "[" * 9_000])
+def test_what_is_no_message_is_refused_and_the_connection_stays(web: Web, tenant: Tenant, text: str) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one:
+            await one.connection.send(text)
+            assert (await one.until("error"))["problem"]["code"] == "bad_request"
+            await subscribed(one)
+
+    run(scenario)
+
+
+def test_a_position_that_there_is_not_is_refused(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one:
+            await one.say(type="subscribe", after=7)
+            problem = (await one.until("error"))["problem"]
+            assert problem["errors"][0]["code"] == "unknown_position"
+
+    run(scenario)
+
+
+# -- who may listen --------------------------------------------------------------------------------------------------
+
+
+def test_a_credential_may_come_in_the_first_message_or_as_a_subprotocol(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, None) as one:
+            await one.say(type="authenticate", token=key)
+            await subscribed(one)
+        async with client(web.url, None, subprotocols=["auditlog.v1", f"bearer.{key}"]) as one:
+            assert one.connection.subprotocol == "auditlog.v1"
+            await subscribed(one)
+
+    run(scenario)
+
+
+def test_nobody_is_told_so_and_closed(web: Web, tenant: Tenant) -> None:
+    writer = new_key(tenant, "logs:write")
+
+    async def scenario() -> None:
+        async with client(web.url, None) as one:
+            await one.say(type="subscribe")
+            assert await one.end() == 4401
+        async with client(web.url, "alk_abcdefghijkl_" + "x" * 43) as one:
+            assert await one.end() == 4401
+            assert one.received[-1]["problem"]["code"] == "unknown_api_key"
+        async with client(web.url, writer) as one:
+            assert await one.end() == 4403
+
+    run(scenario)
+
+
+def test_other_tenants_and_other_users_entries_never_come(web: Web, tenant: Tenant) -> None:
+    mallory, user = new_key(new_tenant()), new_token(tenant, Role.USER, "alice")
+
+    async def scenario() -> None:
+        async with client(web.url, mallory) as one, client(web.url, user) as other:
+            await subscribed(one)
+            await subscribed(other)
+            await to_thread(store, tenant, [{"user_id": "bob"}, {"user_id": "alice"}])
+            assert [entry["user_id"] for _, entry in await other.entries(1)] == ["alice"]
+            await one.say(type="subscribe", after=-1)
+            assert (await one.until("subscribed"))["tree_size"] == 0
+            assert not [message for message in one.received if message["type"] in ("entry", "batch")]
+
+    run(scenario)
+
+
+def test_a_revoked_key_is_cut_within_seconds(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one:
+            await subscribed(one)
+            await to_thread(lambda: revoke_api_key(ApiKey.objects.get(tenant=tenant)))
+            assert await one.end() == 4401
+            assert one.received[-1]["problem"]["code"] == "revoked_api_key"
+
+    run(scenario)
+
+
+def test_a_changed_role_changes_what_comes(web: Web, tenant: Tenant) -> None:
+    token = new_token(tenant, Role.AUDITOR, "alice")
+
+    async def scenario() -> None:
+        async with client(web.url, token) as one:
+            await subscribed(one)
+            await to_thread(store, tenant, [{"user_id": "bob"}])
+            assert len(await one.entries(1)) == 1
+            await to_thread(lambda: Membership.objects.filter(tenant=tenant).update(role=Role.USER))
+            await asyncio.sleep(5)
+            await to_thread(store, tenant, [{"user_id": "bob"}, {"user_id": "alice"}])
+            assert [entry["user_id"] for _, entry in await one.entries(1)] == ["alice"]
+
+    run(scenario)
+
+
+def test_a_principal_has_a_bounded_number_of_streams(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            several = [await stack.enter_async_context(client(web.url, key)) for _ in range(5)]
+            for one in several:
+                await subscribed(one)
+            async with client(web.url, key) as too_many:
+                assert await too_many.end() == 4429
+            await several[0].connection.close()
+            async with client(web.url, key) as again:
+                await subscribed(again)
+
+    run(scenario)
+
+
+def test_a_foreign_page_may_not_open_a_stream(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        with pytest.raises(InvalidStatus) as refused:
+            async with client(web.url, key, origin="https://evil.example"):
+                pass
+        assert refused.value.response.status_code == 403
+        async with client(web.url, key, origin="http://localhost:8000") as one:
+            await subscribed(one)
+
+    run(scenario)
+
+
+def test_a_client_that_does_not_read_is_told_its_gap_and_closed_and_holds_up_no_other(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        long = "x" * 20_000
+        async with client(web.url, key) as slow, client(web.url, key) as quick:
+            await subscribed(slow)
+            await subscribed(quick)
+            slow.connection.transport.pause_reading()
+
+            async def write() -> None:
+                for _ in range(20):
+                    await to_thread(store, tenant, [{"message": long}] * 100)
+
+            writing = asyncio.create_task(write())
+            await quick.entries(2_000)
+            await writing
+            assert [position for message in quick.received for position, _ in entries_in(message)] == list(range(2_000))
+            slow.connection.transport.resume_reading()
+            assert await slow.end() == 4408
+            given = [position for message in slow.received for position, _ in entries_in(message)]
+            assert given == list(range(len(given)))
+            gap = slow.received[-1]
+            assert (gap["type"], gap["first_position"], gap["after"]) == ("gap", len(given), len(given) - 1)
+
+    run(scenario)
