@@ -131,28 +131,10 @@ class AdminWrites(IsPrincipal):
         return True
 
 
-class MayErase(IsPrincipal):
-    """The ability to erase data subjects: Admins."""
-
-    def allows(self, principal: Principal, request: Request) -> bool:
-        if not principal.may_erase:
-            raise NotAllowed("Erasing data subjects needs the role Admin, or a grant that allows it.")
-        return True
-
-
 class MayReportOnSubjects(IsPrincipal):
-    """Auditors, Admins, and keys that read and decrypt: who exports and decrypts (or erases), about others than themselves."""
+    """Auditors, Admins, and keys that read and decrypt: who sees the whole log, exports, and decrypts or erases."""
 
     def allows(self, principal: Principal, request: Request) -> bool:
         if not principal.may_report_on_subjects:
-            raise NotAllowed("Reports on data subjects need the role Auditor or Admin, or a key with the scopes logs:read and logs:decrypt.")
-        return True
-
-
-class MayManageRetention(IsPrincipal):
-    """The ability to manage retention and legal holds: Admins."""
-
-    def allows(self, principal: Principal, request: Request) -> bool:
-        if not principal.may_manage_retention:
-            raise NotAllowed("Legal holds need the role Admin, or a grant that allows to manage retention.")
+            refuse(principal, "Reports on data subjects need the role Auditor or Admin, or a key with logs:read and logs:decrypt, for the whole log.")
         return True

@@ -83,8 +83,8 @@ class Principal:
 
     @property
     def may_report_on_subjects(self) -> bool:
-        """May they have everything about one data subject: who exports, sees more than themselves, and decrypts or erases?"""
-        return self.may_read and self.may_export and self.own_user_id is None and (self.may_decrypt or self.may_erase)
+        """May they have everything about one data subject: who sees the whole log, exports, and decrypts or erases?"""
+        return self.may_read and self.may_export and self.restriction.leaves_all and (self.may_decrypt or self.may_erase)
 
     @property
     def may_manage_retention(self) -> bool:

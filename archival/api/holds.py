@@ -13,6 +13,8 @@ from msgspec import Meta
 from rest_framework.request import Request
 
 from accounts.deeds import Deed, note
+from accounts.limits import writing
+from accounts.models import EndpointClass
 from accounts.permissions import MayManageRetention, principal_of
 from accounts.problems import NotFound
 from archival.api import holds_documentation as documentation
@@ -72,6 +74,7 @@ class LegalHoldPage(msgspec.Struct):
 
 
 class LegalHoldsView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayManageRetention]
     deeds = {"GET": Deed("READ", RETENTION), "POST": Deed("CREATE", RETENTION)}
 
@@ -102,6 +105,7 @@ class LegalHoldsView(LeanView):
 
 
 class LegalHoldView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayManageRetention]
     deeds = {"GET": Deed("READ", RETENTION)}
 
@@ -116,6 +120,7 @@ class LegalHoldView(LeanView):
 
 
 class LegalHoldReleaseView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayManageRetention]
     deeds = {"POST": Deed("RELEASE", RETENTION)}
 

@@ -26,6 +26,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")
 # What only migrations and the sequencer need: rights on the log's tables, and the key that signs for it.
 OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDITLOG_SIGNING_KEY")
+# Who encrypts and decrypts, and so gets the master key.
+WHO_DECRYPT = ("web", "worker")
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
 WEB_STOP_SECONDS = 40
 
@@ -127,10 +129,15 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
 
     `public_keys`: what verifies checkpoints, for those that do not sign (AUDITLOG_VERIFIER_KEYS).
     """
-    shared = {name: value for name, value in environment.items() if name.removesuffix("_FILE") not in OF_THE_SEQUENCER}
-    shared = {name: value for name, value in shared.items() if name.removesuffix("_FILE") != "AUDITLOG_VERIFIER_KEYS"}
-    shared["AUDITLOG_VERIFIER_KEYS"] = public_keys
-    return {name: dict(environment) if name == "sequencer" else dict(shared) for name in names}
+
+    def of(process: str) -> dict[str, str]:
+        left_out = () if process == "sequencer" else (*OF_THE_SEQUENCER, "AUDITLOG_VERIFIER_KEYS")
+        if process not in WHO_DECRYPT:
+            left_out = (*left_out, "AUDITLOG_MASTER_KEY")
+        found = {name: value for name, value in environment.items() if name.removesuffix("_FILE") not in left_out}
+        return found if process == "sequencer" else found | {"AUDITLOG_VERIFIER_KEYS": public_keys}
+
+    return {name: of(name) for name in names}
 
 
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:

@@ -15,6 +15,8 @@ from msgspec import Meta
 from rest_framework.request import Request
 
 from accounts.deeds import Deed, note
+from accounts.limits import writing
+from accounts.models import EndpointClass
 from accounts.permissions import MayErase, principal_of
 from accounts.problems import Fault, Invalid, NotFound
 from accounts.recording import whence
@@ -68,6 +70,7 @@ class ErasurePage(msgspec.Struct):
 
 
 class ErasuresView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayErase]
     # What succeeds, and what a hold forbids, is recorded by `logs.erasure`, before and after.
     deeds = {"GET": Deed("READ", ERASE.resource_type), "POST": Deed(ERASE.action, ERASE.resource_type, refusals_only=True)}
@@ -98,6 +101,7 @@ class ErasuresView(LeanView):
 
 
 class ErasureView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayErase]
     deeds = {"GET": Deed("READ", ERASE.resource_type)}
 

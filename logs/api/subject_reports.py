@@ -15,6 +15,7 @@ from msgspec import Meta
 from rest_framework.request import Request
 
 from accounts.deeds import note
+from accounts.models import EndpointClass
 from accounts.permissions import MayReportOnSubjects, principal_of
 from logs import tasks
 from logs.api import subject_reports_documentation as documentation
@@ -42,6 +43,7 @@ class SubjectReportInput(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SubjectReportsView(LeanView):
+    rate_class = EndpointClass.EXPORT
     permission_classes = [MayReportOnSubjects]
     deeds = {"POST": REPORT}
 
@@ -56,5 +58,5 @@ class SubjectReportsView(LeanView):
         told: dict[str, Any] = {"subject": name} if name is not None else {}
         note(request, resource_id=job.id, phase="asked", format=SUBJECT_REPORT, asked=words, **told)
         transaction.on_commit(functools.partial(tasks.send_export, job.id))
-        answer = output_of(job, datetime.datetime.now(datetime.UTC))
+        answer = output_of(job, datetime.datetime.now(datetime.UTC), principal)
         return json_response(answer, status=202, headers={"Location": reverse("export-job", args=[str(job.id)])})

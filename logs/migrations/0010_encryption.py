@@ -2,11 +2,13 @@ import django.contrib.postgres.fields
 from django.db import migrations, models
 
 import logs.models.catalogue
+from logs.storage.sql_file import RunSQLFile
 
 
 class Migration(migrations.Migration):
-    dependencies = [("logs", "0008_privacy")]
+    dependencies = [("logs", "0009_masking")]
     operations = [
+        RunSQLFile("0010_encryption"),
         migrations.AddField(
             model_name="logsettings",
             name="encrypted_fields",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -9,13 +10,13 @@ import msgspec
 from msgspec import Meta
 from psycopg import sql
 
-from accounts.principals import Principal
 from logs.catalogue import catalogue_of
 from logs.entry_types import JSONObject, OutcomeName, SeverityName
 from logs.integrity.proving import EntryIntegrity, integrity_of
 from logs.integrity.storage import read_places
 from logs.models import Outcome, Severity
 from logs.privacy.encryption.opening import Fields, hidden, is_sealed, metadata_of_title, open_page
+from logs.privacy.encryption.pseudonyms import users_behind
 from logs.storage.columns import as_text
 
 _ENCRYPTED = (
@@ -51,6 +52,7 @@ class EntryOutput(msgspec.Struct, omit_defaults=True):
     before: Annotated[JSONObject, Meta(description=_ENCRYPTED)] | msgspec.UnsetType = msgspec.UNSET
     after: Annotated[JSONObject, Meta(description="As `before`.")] | msgspec.UnsetType = msgspec.UNSET
     integrity: Annotated[EntryIntegrity, Meta(description="Where it stands in the tenant's log; absent for the second or two until it does.")] | None = None
+    subject: Annotated[str | None, Meta(description="Who is behind the pseudonym in `user_id`, for whoever may decrypt; absent once erased.")] = None
     highlights: (
         Annotated[
             dict[str, list[tuple[int, int]]],
@@ -96,14 +98,14 @@ _OUTCOMES: dict[str, Any] = {str(choice.value): choice.label for choice in Outco
 Highlight = Callable[[EntryOutput], dict[str, list[tuple[int, int]]]]
 
 
-def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], principal: Principal, highlight: Highlight | None = None) -> list[EntryOutput]:
-    """Rows of `COLUMNS` as entries, with their places in the log as the cursor's transaction sees them, and with what the principal may decrypt.
+def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], tenant_id: uuid.UUID, *, may_decrypt: bool, highlight: Highlight | None = None) -> list[EntryOutput]:
+    """Rows of `COLUMNS` as entries, with their places in the log as the cursor's transaction sees them; opened for a reader who may decrypt.
 
     Titles and highlights are those that anybody sees: they are made of what is stored, before anything is opened.
     """
     if not rows:
         return []
-    catalogue = catalogue_of(principal.tenant_id)
+    catalogue = catalogue_of(tenant_id)
     places = integrity_of(read_places(cursor, [(row[-2], row[-1]) for row in rows]))
     stored = [_fields_of(row) for row in rows]
     entries = []
@@ -113,8 +115,11 @@ def entries_of(cursor: Any, rows: Sequence[Sequence[Any]], principal: Principal,
         if highlight is not None:
             entry.highlights = highlight(entry)
         entries.append(entry)
-    if principal.may_decrypt:
-        for entry, before, fields in zip(entries, stored, open_page(cursor, principal.tenant_id, stored, may_decrypt=True), strict=True):
+    if may_decrypt:
+        users = users_behind(cursor, tenant_id, {entry.user_id for entry in entries})
+        for entry in entries if users else ():
+            entry.subject = users.get(entry.user_id)
+        for entry, before, fields in zip(entries, stored, open_page(cursor, tenant_id, stored, may_decrypt=True), strict=True):
             if fields is not before:
                 _show(entry, fields)
     return entries

@@ -89,7 +89,7 @@ def find_page(question: Question) -> Page:
         if goes_back:
             rows.reverse()
         highlight = Highlighter(question.highlighted).highlights if question.highlighted is not None else None
-        entries = entries_of(database, rows, question.principal, highlight)
+        entries = entries_of(database, rows, tenant_id, may_decrypt=question.principal.may_decrypt, highlight=highlight)
     has_older = has_more if not goes_back else True
     has_newer = has_more if goes_back else cursor is not None
     identity = question.identity
@@ -105,7 +105,7 @@ def find_entry(principal: Principal, id: uuid.UUID) -> EntryOutput | None:
     with tenant_transaction(principal.tenant_id) as database:
         statement = find_by_id(principal, id)
         database.execute(statement.text, statement.parameters)
-        entries = entries_of(database, database.fetchall(), principal)
+        entries = entries_of(database, database.fetchall(), principal.tenant_id, may_decrypt=principal.may_decrypt)
     return entries[0] if entries else None
 
 

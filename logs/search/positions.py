@@ -99,7 +99,7 @@ def find_after(question: PositionQuestion) -> PositionPage:
             found += rows[:missing]
             # With more matches than asked for, the page ends at the last that it holds.
             after = found[-1][0] if len(rows) > missing else end - 1
-        entries = entries_of(database, [row for _, row in found], question.principal)
+        entries = entries_of(database, [row for _, row in found], question.principal.tenant_id, may_decrypt=question.principal.may_decrypt)
     return PositionPage(entries, after, after < size - 1)
 
 

@@ -168,7 +168,7 @@ def find_timeline(question: TimelineQuestion) -> tuple[Timeline, str | None] | N
         database.execute(statement.text, statement.parameters)
         rows = database.fetchall()
         has_more = len(rows) > question.limit
-        entries = entries_of(database, rows[: question.limit], question.principal)
+        entries = entries_of(database, rows[: question.limit], tenant_id, may_decrypt=question.principal.may_decrypt)
         is_everything = question.after is None and not has_more
         summary = summarise(entries) if is_everything else _summary_of_all(database, question.tree, tenant_id)
     if summary is None:

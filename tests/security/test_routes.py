@@ -101,7 +101,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/erasures", "GET"): ((401, N, N, N, N, Y, Y), None),
     ("api/v1/erasures", "POST"): ((401, N, N, N, N, Y, Y), {"subject": "nobody", "reason": "asked for by nobody", "confirm": "nobody"}),
     ("api/v1/erasures/<str:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
-    ("api/v1/subject-reports", "POST"): ((401, N, N, N, Y, Y, Y), {"subject": "nobody"}),
+    ("api/v1/subject-reports", "POST"): ((401, N, N, Y, N, N, Y, N, N, N, Y, Y), {"subject": "nobody"}),
     ("api/v1/legal-holds", "GET"): ((401, N, N, N, N, Y, Y), None),
     # On a subject whom no other test erases.
     ("api/v1/legal-holds", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody", "reason": "a case of no account"}),

@@ -24,8 +24,6 @@ RAW, ZSTD = b"\x00", b"\x01"
 # Shorter texts hardly shrink, and the attempt takes longer than the rest.
 LEAST_COMPRESSED_BYTES = 256
 ZSTD_LEVEL = 3
-# What an entry may hold at most, and some: a damaged text can't take more memory than that.
-MOST_BYTES = 4 * 2**20
 
 
 class Damaged(Exception):
@@ -78,7 +76,7 @@ class DataKey:
                 case b"\x00":
                     return plain[1:]
                 case b"\x01":
-                    return _zstd.decompress(plain[1:], max_output_size=MOST_BYTES)
+                    return _zstd.decompress(plain[1:])
         except (InvalidTag, ValueError, zstandard.ZstdError):
             raise Damaged("the ciphertext does not open here") from None
         raise Damaged("the text has a form that is not known")

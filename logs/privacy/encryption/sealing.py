@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, TypeGuard
 
 import msgspec
@@ -136,9 +137,16 @@ class FieldSealer:
             metadata_text = encode_json(metadata)
         before, before_text = self._whole("before", content.before, content.before_text)
         after, after_text = self._whole("after", content.after, content.after_text)
-        return Content(
-            user_id, content.message, content.user_agent, metadata, metadata_text, before, before_text, after, after_text, content.masked
-        )  # fmt: skip
+        return replace(
+            content,
+            user_id=user_id,
+            metadata=metadata,
+            metadata_text=metadata_text,
+            before=before,
+            before_text=before_text,
+            after=after,
+            after_text=after_text,
+        )
 
     def _whole(self, name: str, value: dict[str, Any] | None, text: bytes | None) -> tuple[dict[str, Any] | None, bytes | None]:
         if text is None or name not in self._encryption.settings.fields:

@@ -3,8 +3,8 @@
 Invariants:
 - A subject has one key, however many processes make it at once: the table's unique index decides, and everybody reads what it has.
 - A key is committed before it is given out, so no entry is ever encrypted with one that is not kept.
-- A key that was erased is used for writing for AUDITLOG_CREDENTIAL_CACHE_SECONDS more at most, by processes that have it in memory; what
-  is written with it then can't be read by anybody.
+- Processes that have a key in memory go on writing with it for AUDITLOG_CREDENTIAL_CACHE_SECONDS at most after it was erased; what is
+  written with it then can't be read by anybody.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from logs.storage.connecting import connect
 from logs.storage.reading import NAME_TENANT, tenant_parameters, tenant_transaction
 
 MAX_CACHED = 10_000
+# A key is looked up again after so long, erased or not; and an erasure takes less time than that to be committed.
+MAX_AGE_SECONDS = 600.0
+# Plan: logs_data_key_erased.
+SELECT_ERASED = "SELECT id FROM auditlog.logs_data_key_view WHERE erased_at > clock_timestamp() - make_interval(secs => %s)"
 # Plan: logs_data_key_subject.
 SELECT_KEYS = "SELECT id, subject_digest, pseudonym, wrapped_key, master_key_id FROM auditlog.logs_data_key_view WHERE subject_digest = ANY (%s::bytea[])"
 # Without a target: naming one would take the right to read it.
@@ -50,28 +54,46 @@ def subject_digest(id_secret: bytes, subject: str) -> bytes:
 
 
 class _Cache:
-    """Keys by tenant and subject, each for a few seconds. Safe for threads."""
+    """Keys by tenant and subject. Safe for threads."""
 
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str], tuple[float, DataKey]] = OrderedDict()
+        self._looked_at: dict[str, float] = {}
         self._lock = Lock()
 
-    def get(self, tenant_id: str, subject: str) -> DataKey | None:
-        found = self._keys.get((tenant_id, subject))
+    def get(self, tenant: str, subject: str) -> DataKey | None:
+        found = self._keys.get((tenant, subject))
         return found[1] if found is not None and found[0] > time.monotonic() else None
 
-    def put(self, tenant_id: str, keys: dict[str, DataKey]) -> None:
-        until = time.monotonic() + settings.AUDITLOG_CREDENTIAL_CACHE_SECONDS
+    def put(self, tenant: str, keys: dict[str, DataKey]) -> None:
+        now = time.monotonic()
         with self._lock:
+            self._looked_at.setdefault(tenant, now)
             for subject, key in keys.items():
-                self._keys[tenant_id, subject] = (until, key)
-                self._keys.move_to_end((tenant_id, subject))
+                self._keys[tenant, subject] = (now + MAX_AGE_SECONDS, key)
+                self._keys.move_to_end((tenant, subject))
             while len(self._keys) > MAX_CACHED:
                 self._keys.popitem(last=False)
+
+    def has_to_look(self, tenant: str) -> bool:
+        """Is it time to ask which keys of the tenant were erased? Whoever is told so asks."""
+        now = time.monotonic()
+        with self._lock:
+            looked_at = self._looked_at.get(tenant)
+            if looked_at is None or looked_at + settings.AUDITLOG_CREDENTIAL_CACHE_SECONDS > now:
+                return False
+            self._looked_at[tenant] = now
+            return True
+
+    def drop(self, tenant: str, ids: set[int]) -> None:
+        with self._lock:
+            for place in [place for place, (_, key) in self._keys.items() if place[0] == tenant and key.id in ids]:
+                del self._keys[place]
 
     def clear(self) -> None:
         with self._lock:
             self._keys.clear()
+            self._looked_at.clear()
 
 
 _cache = _Cache()
@@ -79,11 +101,17 @@ forget = _cache.clear
 
 
 def keys_of(tenant_id: uuid.UUID, secret: bytes, subjects: Collection[str]) -> dict[str, DataKey]:
-    """The key of each subject; those that have none get one. `secret`: `digest_secret`. At most three statements, however many subjects.
+    """The key of each subject; those that have none get one. `secret`: `digest_secret`. At most four statements, however many subjects.
 
     Raises KeyLost, ImproperlyConfigured without a master key, and what the database raises.
     """
     tenant = str(tenant_id)
+    if _cache.has_to_look(tenant):
+        with _transaction(tenant_id) as database:
+            database.execute(SELECT_ERASED, [MAX_AGE_SECONDS])
+            erased = {row[0] for row in database.fetchall()}
+        if erased:
+            _cache.drop(tenant, erased)
     found: dict[str, DataKey] = {}
     absent: dict[bytes, str] = {}
     for subject in subjects:

@@ -20,9 +20,11 @@ _PARTS = re.compile(_FORM)
 _SEALED_TEXT = re.compile(rf"\[encrypted:({_FORM})\]")
 # The same for PostgreSQL.
 TEXT_PATTERN = rf"^\[encrypted:{_FORM}\]$"
-_TEXT_START = "[encrypted:v1."
+TEXT_START = "[encrypted:v1."
 # In JSON text, of ours or as PostgreSQL prints it. Within a JSON string the quotes would be escaped, so this is always a value.
 SEALED_VALUE = re.compile(r'\{"\$encrypted": ?"([^"\\]*)"\}')
+# The same for PostgreSQL.
+VALUE_PATTERN = r'\{"\$encrypted": "[^"]*"\}'
 VALUE_MARK = '{"$encrypted"'
 _RESERVED_MARK = b'"$encrypted"'
 
@@ -58,7 +60,7 @@ def sealed_text(token: str) -> str:
 
 def token_in_text(text: str | None) -> str | None:
     """The token, if this is a sealed text."""
-    if text is None or not text.startswith(_TEXT_START):
+    if text is None or not text.startswith(TEXT_START):
         return None
     match = _SEALED_TEXT.fullmatch(text)
     return match[1] if match else None
