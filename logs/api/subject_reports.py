@@ -58,5 +58,5 @@ class SubjectReportsView(LeanView):
         told: dict[str, Any] = {"subject": name} if name is not None else {}
         note(request, resource_id=job.id, phase="asked", format=SUBJECT_REPORT, asked=words, **told)
         transaction.on_commit(functools.partial(tasks.send_export, job.id))
-        answer = output_of(job, datetime.datetime.now(datetime.UTC), principal)
+        answer = output_of(job, principal, datetime.datetime.now(datetime.UTC))
         return json_response(answer, status=202, headers={"Location": reverse("export-job", args=[str(job.id)])})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 from collections.abc import Iterator
 from typing import Protocol
@@ -12,6 +13,7 @@ from logs.export.asking import ExportQuestion
 from logs.export.compression import Compressor
 from logs.export.formats import FORMATS
 from logs.export.manifest import Manifest, Tally
+from logs.export.opening import users_of_log
 from logs.export.pseudonyms import Pseudonymiser
 from logs.export.snapshot import Snapshot
 
@@ -35,7 +37,9 @@ class Encoding:
         self._packer = packer
         self._made_at = made_at
         # The key dies with this object.
-        self._pseudonymiser = Pseudonymiser(os.urandom(32)) if question.is_pseudonymised else None
+        self._pseudonymiser = (
+            Pseudonymiser(os.urandom(32), functools.partial(users_of_log, question.principal.tenant_id)) if question.is_pseudonymised else None
+        )
         self.entries = 0
 
     def pieces(self) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,33 +32,44 @@ _PREFIXES = {"user_id": "u_", "session_id": "s_", "ip_address": "ip_"}
 _TEXTS = frozenset({"resource_id", "request_id"})
 _JSON = frozenset({"metadata", "before", "after"})
 _LISTS = frozenset({"changed_fields", "masked"})
+_USER_ID = TABLE_COLUMN_NAMES.index("user_id")
 _decode_line = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Pseudonymiser:
-    """Pseudonymises the entries of one export. `key`: 32 random bytes, which nobody keeps: no two exports go together."""
+def nobody_behind(user_ids: Collection[str]) -> Mapping[str, str]:
+    return {}
 
-    def __init__(self, key: bytes) -> None:
+
+class Pseudonymiser:
+    """Pseudonymises the entries of one export. `key`: 32 random bytes, which nobody keeps: no two exports go together.
+
+    `users_behind` tells who is behind those of some `user_id`s that are pseudonyms of the log's own: their names are replaced too.
+    """
+
+    def __init__(self, key: bytes, users_behind: Callable[[Collection[str]], Mapping[str, str]] = nobody_behind) -> None:
         self._key = key
+        self._users_behind = users_behind
         self._name = functools.lru_cache(maxsize=65_536)(self._name_of)
 
     def lines(self, rows: Rows) -> Rows:
         """Rows of `selecting.select_lines` without their titles."""
-        return [(self._line(row[0]),) for row in rows]
+        lines = [_decode_line(row[0]) for row in rows]
+        users = self._users_behind({_decode(line["user_id"]) for line in lines})
+        return [(self._line(line, users),) for line in lines]
 
     def columns(self, rows: Rows) -> Rows:
         """Rows of `selecting.select_columns`."""
-        return [self._row(row) for row in rows]
+        users = self._users_behind({row[_USER_ID] for row in rows})
+        return [self._row(row, users) for row in rows]
 
     def _name_of(self, prefix: str, value: str) -> str:
         return prefix + hmac.digest(self._key, f"{prefix}{value}".encode(), "sha256").hex()[:DIGITS]
 
-    def _line(self, line: str) -> str:
-        raw = _decode_line(line)
+    def _line(self, raw: dict[str, msgspec.Raw], users: Mapping[str, str]) -> str:
         given = {name: _decode(raw[name]) for name in (*_PREFIXES, "source", "subject") if name in raw}
-        scrubber = self._scrubber(given)
+        scrubber = self._scrubber(given, users)
         found: dict[str, Any] = {}
         for name, value in raw.items():
             if name in _LEFT_OUT:
@@ -75,9 +86,9 @@ class Pseudonymiser:
                 found[name] = value
         return _encode(found).decode()
 
-    def _row(self, row: Sequence[Any]) -> Sequence[Any]:
+    def _row(self, row: Sequence[Any], users: Mapping[str, str]) -> Sequence[Any]:
         given = {name: value for name, value in zip(TABLE_COLUMN_NAMES, row, strict=True) if value is not None}
-        scrubber = self._scrubber(given)
+        scrubber = self._scrubber(given, users)
         return [None if value is None else self._cell(name, value, scrubber) for name, value in zip(TABLE_COLUMN_NAMES, row, strict=True)]
 
     def _cell(self, name: str, value: Any, scrubber: _Scrubber) -> Any:
@@ -97,12 +108,10 @@ class Pseudonymiser:
         """A key stays what it is; a person becomes who they are as a user."""
         return _PERSON + self._name("u_", source.removeprefix(_PERSON)) if source.startswith(_PERSON) else source
 
-    def _scrubber(self, given: Mapping[str, Any]) -> _Scrubber:
+    def _scrubber(self, given: Mapping[str, Any], users: Mapping[str, str]) -> _Scrubber:
         names = {given[name]: prefix for name, prefix in _PREFIXES.items() if given.get(name)}
         person = given.get("source", "").removeprefix(_PERSON) if given.get("source", "").startswith(_PERSON) else ""
-        # For a tenant that pseudonymises its users: who is behind the `user_id`, for those who may know.
-        subject = given.get("subject")
-        for other in (person, subject if isinstance(subject, str) else ""):
+        for other in (person, given.get("subject"), users.get(given["user_id"])):
             if other:
                 names.setdefault(other, "u_")
         return _Scrubber(tuple(names.items()), self._name)

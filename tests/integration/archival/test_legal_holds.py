@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts.models import Role, Tenant, User
 from archival import holds
 from archival.models import HeldThing, LegalHold
-from logs.models import Erasure, ErasureState
+from logs import catalogue
+from logs.models import Erasure, ErasureState, LogSettings
 from logs.storage.locks import lock_erasures
 from tests.api import LOGS, Api, assert_refused, entry, service_of
 from tests.storing import new_tenant, new_token
@@ -108,6 +109,20 @@ def test_query_that_takes_too_long_keeps_everybody(tenant: Tenant, admin: Api, c
     assert Erasure.objects.get(pk=problem["erasure"]).state == ErasureState.HELD
     assert admin.get(carols).json()["after"] == CLEAR
     release(admin, hold["id"])
+
+
+@pytest.mark.parametrize("query", ["user:carol", "user:car*", "resource_type:invoice"])
+def test_hold_on_a_user_holds_the_entries_with_their_pseudonym(tenant: Tenant, admin: Api, query: str) -> None:
+    LogSettings.objects.update_or_create(pk=tenant.id, defaults={"pseudonymises_users": True})
+    catalogue.forget()
+    path = f"{LOGS}/{admin.post(LOGS, entry(user_id='carol', after=CLEAR, resource_type='invoice')).json()['id']}"
+    assert admin.get(path).json()["user_id"] != "carol"
+    hold = place(admin, "query", query=query)
+    assert_refused(erase(admin), 409, "held")
+    assert admin.get(path).json()["after"] == CLEAR
+    release(admin, hold["id"])
+    assert erase(admin).json()["state"] == "done"
+    assert admin.get(path).json()["after"] == {"encrypted": True, "erased": True}
 
 
 def test_relative_times_of_a_hold_stand_still(tenant: Tenant, admin: Api, carols: str) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from accounts.models import Role, Tenant
+from logs import catalogue
 from logs.export import running
-from logs.models import ActionDefinition, ExportJob
+from logs.models import ActionDefinition, ExportJob, LogSettings
 from logs.storage.table import TABLE_COLUMN_NAMES
-from tests.api import LOGS, Api, assert_refused, service_of
+from tests.api import LOGS, Api, assert_refused, entry, service_of
 from tests.exporting import EXPORT, EXPORTS, body_of, lines_of, read_csv, read_parquet, searched
 from tests.sequencing import sequence_all
-from tests.storing import new_tenant, new_token, store
+from tests.storing import new_key, new_tenant, new_token, store
 
 PEOPLE = ("carol-planted", "dave-planted")
 PLANTED = [*PEOPLE, "session-planted", "203.0.113.77", "browser-planted", "free-text-planted", "key-planted", "Carol-Planted"]
@@ -105,6 +106,21 @@ def test_two_exports_have_other_pseudonyms(tenant: Tenant) -> None:
     api = service_of(tenant)
     first, second = [lines_of(body_of(api.get(EXPORT, format="ndjson", pseudonymise="true", resource_type="user"))) for _ in range(2)]
     assert not {entry["user_id"] for entry in first} & {entry["user_id"] for entry in second}
+
+
+@pytest.mark.parametrize("scopes", [("logs:read",), ("logs:read", "logs:decrypt")])
+def test_users_whom_the_log_pseudonymises_already_are_not_told_either(tenant: Tenant, scopes: tuple[str, ...]) -> None:
+    LogSettings.objects.update_or_create(pk=tenant.id, defaults={"pseudonymises_users": True})
+    catalogue.forget()
+    service = service_of(tenant)
+    fields = {"user_id": "erin-planted", "resource_type": "late", "metadata": {"who": "erin-planted"}, "after": {"who": "Erin-Planted"}}
+    assert service.post(LOGS, entry(**fields)).status_code == 201
+    api = Api(new_key(tenant, *scopes))
+    for format in ("json", "ndjson", "csv", "parquet"):
+        content = body_of(api.get(EXPORT, format=format, pseudonymise="true", resource_type="late"))
+        shown = str(read_parquet(content)) if format == "parquet" else content.decode()
+        assert "u_" in shown
+        assert "planted" not in shown.lower()
 
 
 def test_evidence_is_not_pseudonymised_and_says_so(tenant: Tenant) -> None:

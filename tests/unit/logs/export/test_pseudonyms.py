@@ -100,6 +100,15 @@ def test_the_person_behind_a_pseudonymised_user_is_replaced_too() -> None:
     assert "carol" not in str(found)
 
 
+def test_users_whom_the_log_itself_pseudonymises_are_replaced_by_their_names() -> None:
+    pseudonymiser = Pseudonymiser(KEY, lambda user_ids: {"p_1234": "carol"} if "p_1234" in user_ids else {})
+    given = ENTRY | {"user_id": "p_1234", "metadata": {"who": "carol"}}
+    [(line,)] = pseudonymiser.lines([(json.dumps(given),)])
+    [row] = pseudonymiser.columns([[json.dumps(given[name]) if name == "metadata" else given.get(name) for name in TABLE_COLUMN_NAMES]])
+    assert "carol" not in line
+    assert "carol" not in str(row)
+
+
 def test_everything_else_stays_letter_by_letter() -> None:
     text = '{"id":"x","timestamp":"t","user_id":"carol","action":"A","metadata":{"b": 1.50, "a": [1e300, 12345678901234567890]}}'
     [(line,)] = Pseudonymiser(KEY).lines([(text,)])
