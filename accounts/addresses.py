@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -34,6 +34,18 @@ def client_address(request: HttpRequest) -> str | None:
         settle_address(request.META)
     found: str | None = request.META[_ADDRESS]
     return found
+
+
+def meta_of_scope(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """What an ASGI scope says of where its connection comes from, as `request.META` has it."""
+    meta: dict[str, Any] = {"REMOTE_ADDR": (scope.get("client") or ("", 0))[0]}
+    for name, value in scope["headers"]:
+        key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        if key in _FORWARDING_HEADERS and b"_" not in name:
+            # Several of one name are one list (RFC 9110 §5.3).
+            meta[key] = f"{meta[key]},{value.decode('latin-1')}" if key in meta else value.decode("latin-1")
+    settle_address(meta)
+    return meta
 
 
 def settle_address(meta: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts import sign_in_admin  # noqa: F401  (registers how people sign in)
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, RateLimit, Tenant, User, ViewerToken
 from accounts.recorded_admin import RecordedAdmin

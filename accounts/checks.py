@@ -1,4 +1,4 @@
-"""System checks (`manage.py check`)."""
+"""System checks (`manage.py check`). Those with the tag `auditlog` also run before a web process answers: with an error it does not start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+from accounts.tokens import token_keys
+
+# What is checked before the web processes start; other rooms register theirs with it.
+START = "auditlog"
 
 
 @checks.register(deploy=True)
@@ -35,3 +41,32 @@ def roles_are_apart(app_configs: Any, **options: Any) -> list[checks.CheckMessag
             id="auditlog.W001",
         )
     ]
+
+
+@checks.register(START, deploy=True)
+def tokens_can_be_signed(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
+    """No default: a key that everybody knows would let everybody in."""
+    try:
+        token_keys()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), hint="`make run` and deploy/make-secrets make one; docs/sign-in.md says how to change it.", id="auditlog.E001")]
+    return []
+
+
+@checks.register(START, deploy=True)
+def production_is_closed(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
+    """What may be open on a developer's machine may not be where AUDITLOG_USE_TLS says that others come."""
+    if not settings.USE_TLS:
+        return []
+    found: list[checks.CheckMessage] = []
+    if settings.DEBUG:
+        found.append(checks.Error("Debug pages show settings and entries to whoever causes a fault.", hint="Leave AUDITLOG_DEBUG unset.", id="auditlog.E002"))
+    if "*" in settings.ALLOWED_HOSTS:
+        found.append(
+            checks.Error(
+                "Every host name is answered to, so a forged Host header gets into links and caches.",
+                hint="Name the hosts in AUDITLOG_ALLOWED_HOSTS.",
+                id="auditlog.E003",
+            )
+        )
+    return found

@@ -14,6 +14,7 @@ from typing import Any
 from django.http import HttpRequest
 from rest_framework.request import Request
 
+from accounts.models import Membership, User
 from accounts.principals import Principal
 
 _NOTES = "auditlog.notes"
@@ -44,6 +45,17 @@ class Actor:
     def of(cls, principal: Principal) -> Actor:
         """The principal, in its own tenant's log."""
         return cls(principal.tenant_id, principal.acts_as, principal.source)
+
+    @classmethod
+    def of_member(cls, membership: Membership) -> Actor:
+        """A person, in the log of one of their tenants."""
+        return cls(membership.tenant_id, membership.own_user_id, f"user:{membership.user.get_username()}")
+
+
+def actors_of_user(user: User) -> list[Actor]:
+    """A person in the log of each of their tenants that are active."""
+    members = user.memberships.select_related("tenant", "user").filter(tenant__is_active=True)
+    return [Actor.of_member(membership) for membership in members]
 
 
 def note(request: Request | HttpRequest, **details: Any) -> None:

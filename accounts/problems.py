@@ -181,6 +181,21 @@ class TooManyRequests(Refused):
     title = "Too many requests"
 
 
+class LockedOut(Refused):
+    """Too many failed attempts to sign in by this name; the same for names that nobody has."""
+
+    status = 429
+    code = "locked_out"
+    title = "Too many failed attempts to sign in"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Signing in by this name has failed too often. Try again in {retry_after_seconds} seconds.",
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
 class RateLimited(TooManyRequests):
     """More than a limit allows; `retry_after_seconds` from now it may succeed."""
 

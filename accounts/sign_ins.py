@@ -1,4 +1,4 @@
-"""Signing in and out, recorded in the log of each tenant that the person belongs to.
+"""Deeds of sessions (accounts.sign_in), recorded in the log of each tenant that the person belongs to.
 
 Who belongs to none, and names that nobody has, are recorded in the operator's tenant (AUDITLOG_OPERATOR_TENANT). So the answer to a name
 that nobody has waits for a commit too, as that to a wrong password does.
@@ -11,33 +11,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
-from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
-from rest_framework.request import Request
 
 from accounts import extensions, refusals
 from accounts.addresses import client_address
-from accounts.authentication import actors_of_user
-from accounts.deeds import Actor, Deed
+from accounts.deeds import Actor, Deed, actors_of_user
 from accounts.extensions import Outcome, Record
 from accounts.models import Tenant, User
-from accounts.problems import NotRecorded
 from accounts.recording import Whence, whence
 
 logger = logging.getLogger(__name__)
-SESSION = "audit_log_session"
-LOGIN, LOGOUT, REFRESH = Deed("LOGIN", SESSION), Deed("LOGOUT", SESSION), Deed("REFRESH", SESSION)
 NOBODY = "unknown"
 
 
-def record_session(request: HttpRequest | Request | None, user: User | None, deed: Deed, outcome: Outcome = "success", **metadata: Any) -> None:
+def record_session(request: HttpRequest | None, user: User | None, deed: Deed, outcome: Outcome = "success", /, **metadata: Any) -> None:
     """Record what became of a session, in each log that it concerns: in all or none. Raises NotRecorded.
 
     `user` None: somebody by a name that nobody has. Failures are bounded as refused attempts are (accounts.refusals).
     """
-    plain = request._request if isinstance(request, Request) else request
-    address = client_address(plain) if plain else None
+    address = client_address(request) if request else None
     records = []
     for actor in session_actors(user):
         more = dict(metadata)
@@ -46,9 +38,9 @@ def record_session(request: HttpRequest | Request | None, user: User | None, dee
             if suppressed is None:
                 continue
             more |= {"suppressed": suppressed} if suppressed else {}
-        if plain is not None:
-            more |= {"path": plain.path_info}
-        origin: Whence = whence(plain) if plain is not None else {"ip_address": None, "user_agent": None, "request_id": None}
+        if request is not None:
+            more |= {"path": request.path_info}
+        origin: Whence = whence(request) if request is not None else {"ip_address": None, "user_agent": None, "request_id": None}
         records.append(Record(actor.tenant_id, actor.user_id, deed, outcome, metadata=more | {"principal": actor.source}, **origin))
     extensions.record_all(records)
 
@@ -75,35 +67,3 @@ def operator_tenant() -> Tenant | None:
             return named
         logger.error("there is no tenant AUDITLOG_OPERATOR_TENANT=%s: its entries go to the oldest tenant", slug)
     return Tenant.objects.filter(is_active=True).order_by("created_at", "slug").first()
-
-
-def connect() -> None:
-    """Record what Django's own sign-in does: that of the admin, and failures of any."""
-    user_logged_in.connect(_signed_in, dispatch_uid="accounts.sign_ins")
-    user_logged_out.connect(_signed_out, dispatch_uid="accounts.sign_ins")
-    user_login_failed.connect(_failed, dispatch_uid="accounts.sign_ins")
-
-
-def _signed_in(sender: object, request: HttpRequest, user: User, **more: Any) -> None:
-    try:
-        record_session(request, user, LOGIN)
-    except NotRecorded:
-        # The session was made before this was told.
-        request.session.flush()
-        request.user = AnonymousUser()
-        raise
-
-
-def _signed_out(sender: object, request: HttpRequest, user: User | None, **more: Any) -> None:
-    if user is not None:
-        try:
-            record_session(request, user, LOGOUT)
-        except NotRecorded:
-            # A person who wants to go is not held: Django ends the session after this.
-            logger.warning("the sign-out of user %s is not recorded", user.pk)
-
-
-def _failed(sender: object, credentials: dict[str, Any], request: HttpRequest | Request | None = None, **more: Any) -> None:
-    name = credentials.get(User.USERNAME_FIELD)
-    user = User.objects.filter(**{User.USERNAME_FIELD: name}).first() if isinstance(name, str) and "\x00" not in name else None
-    record_session(request, user, LOGIN, "failure")

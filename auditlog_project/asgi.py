@@ -23,14 +23,13 @@ from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 
 from auditlog_project.http_bridge import HttpBridge
+from auditlog_project.start import refuse_unsafe_settings
 from logs.ingest import close_writer
-from logs.privacy.encryption.master_keys import master_keys
 from logs.streaming import EventStream, StreamConsumer
 from logs.streaming.events import PATH, accepts_events
 from logs.streaming.hanging_up import HangingUp
 
-# Raises ImproperlyConfigured: a process that can't encrypt takes no entries.
-master_keys()
+refuse_unsafe_settings()
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:

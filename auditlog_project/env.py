@@ -89,13 +89,13 @@ class Environment:
 
         return self._read(name, "true or false", "true" if default else "false", meaning, convert)
 
-    def choice(self, name: str, choices: tuple[str, ...], default: str, meaning: str) -> str:
+    def choice(self, name: str, choices: tuple[str, ...], default: str, meaning: str, *, shown_default: str | None = None) -> str:
         def convert(text: str) -> str:
             if text not in choices:
                 raise ValueError(f"has to be one of {', '.join(choices)}")
             return text
 
-        return self._read(name, " | ".join(choices), default, meaning, convert)
+        return self._read(name, " | ".join(choices), default, meaning, convert, shown_default)
 
     def items(self, name: str, default: str, meaning: str) -> list[str]:
         """A list, separated by commas."""

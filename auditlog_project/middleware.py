@@ -6,10 +6,14 @@ The API takes no cookie, so nothing of it can be forged across sites and none of
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAuthentication
 from django.contrib.messages.middleware import MessageMiddleware as DjangoMessages
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessions
@@ -18,11 +22,17 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware as DjangoXFra
 from django.middleware.common import CommonMiddleware as DjangoCommon
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrf
 from django.utils.deprecation import MiddlewareMixin
+from django_otp.middleware import OTPMiddleware
 
 from accounts.addresses import settle_address
 from accounts.problems import Problem
 
-API_PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics")
+API_PREFIXES = ("/api/", "/healthz", "/readyz", "/metrics", "/.well-known/")
+# A page that shows an answer of the API as a document can load nothing by it, and nobody can frame it.
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# What browsers would otherwise let any page of ours use, and let others take from us.
+PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+SIGNED_IN_AT = "signed_in_at"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
 
 
@@ -41,6 +51,17 @@ class SessionMiddleware(_OffApi, DjangoSessions):
     pass
 
 
+class SessionAgeMiddleware(_OffApi, MiddlewareMixin):
+    """Ends a session that is AUDITLOG_SESSION_HOURS old, however much it is used. Comes before anybody asks whose it is."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if SESSION_KEY not in request.session:
+            return
+        now = time.time()
+        if now - request.session.setdefault(SIGNED_IN_AT, now) > settings.AUDITLOG_SESSION_HOURS * 3600:
+            request.session.flush()
+
+
 class CommonMiddleware(_OffApi, DjangoCommon):
     pass
 
@@ -52,6 +73,21 @@ class CsrfViewMiddleware(_OffApi, DjangoCsrf):
 
 class AuthenticationMiddleware(_OffApi, DjangoAuthentication):
     pass
+
+
+class SecondFactorMiddleware(_OffApi, MiddlewareMixin):
+    """django-otp's: `request.user.otp_device` is what the session's second factor was shown by, or None."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        super().__init__(get_response)
+        self._otp = OTPMiddleware(get_response)
+
+    def process_request(self, request: HttpRequest) -> None:
+        self._otp._install_lazy_accessors(request)
+
+
+class ContentSecurityPolicyMiddleware(_OffApi, CSPMiddleware):
+    """django-csp's, for pages; what the API answers has a policy of its own, and costs no time to build."""
 
 
 class MessageMiddleware(_OffApi, DjangoMessages):
@@ -79,8 +115,11 @@ class ApiHeaders:
         headers["X-Request-Id"] = request_id
         if not response.streaming and "Content-Length" not in headers:
             headers["Content-Length"] = str(len(response.content))
-        if is_api(request) and "Cache-Control" not in headers:
-            headers["Cache-Control"] = "no-store"
+        headers["Permissions-Policy"] = PERMISSIONS
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        if is_api(request):
+            headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("Content-Security-Policy", API_POLICY)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

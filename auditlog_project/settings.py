@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 import warnings
 from pathlib import Path
@@ -48,7 +49,7 @@ SEQUENCER_DATABASE_URL = env.text(
     shown_default="MAINTENANCE_DATABASE_URL",
 )
 REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0 or unix:///path/to.sock?db=0.")
-SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions, tokens and page cursors.")
+SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions and page cursors, seals second factors.")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("AUDITLOG_SECRET_KEY is shorter than 32 characters.")
 AUDITLOG_MASTER_KEY = env.text(
@@ -56,6 +57,13 @@ AUDITLOG_MASTER_KEY = env.text(
     "",
     "Base64 of the 32 bytes that wrap the keys by which fields of entries are encrypted. Several, separated by commas or lines: the first wraps, all "
     "unwrap. Web processes and workers need it. What was encrypted under one that is lost is lost.",
+)
+SECRET_KEY_FALLBACKS = env.items("AUDITLOG_OLD_SECRET_KEYS", "", "Earlier values of AUDITLOG_SECRET_KEY: what they signed or sealed stays good.")
+AUDITLOG_TOKEN_KEY = env.text(
+    "AUDITLOG_TOKEN_KEY",
+    "",
+    "Ed25519 private key that signs access and refresh tokens, as PEM (PKCS #8). The web processes alone need it, and do not start without. "
+    "Several in one text: the first signs, all verify.",
 )
 DEBUG = env.boolean("AUDITLOG_DEBUG", False, "Django's debug pages. Never in production.")
 ALLOWED_HOSTS = env.items("AUDITLOG_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names that the server answers to.")
@@ -152,6 +160,17 @@ AUDITLOG_ANCHOR_URL = env.text(
 AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
 AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
 
+_outbound = env.items(
+    "AUDITLOG_OUTBOUND_ALLOW",
+    "",
+    "Networks (10.1.2.0/24) that may be called though they are not public: where receivers of webhooks run inside. "
+    "The addresses in this environment (AUDITLOG_CHECKPOINT_WEBHOOK, AUDITLOG_WITNESSES) need no such leave.",
+)
+try:
+    AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network(_network) for _network in _outbound]
+except ValueError as _error:
+    raise ImproperlyConfigured(f"AUDITLOG_OUTBOUND_ALLOW: {_error}.") from _error
+
 # -- export --------------------------------------------------------------------------------------------------------
 AUDITLOG_EXPORT_STREAMS = env.integer(
     "AUDITLOG_EXPORT_STREAMS", 4, "Exports that one web process sends at a time, each with a database connection; beyond it callers get 503.", least=1
@@ -201,6 +220,16 @@ AUDITLOG_REFUSALS_PER_MINUTE = env.integer(
 )
 _access_minutes = env.integer("AUDITLOG_ACCESS_TOKEN_MINUTES", 15, "Life of an access token.", least=1)
 _refresh_hours = env.integer("AUDITLOG_REFRESH_TOKEN_HOURS", 24, "Life of a refresh token.", least=1)
+AUDITLOG_SIGN_IN_DAYS = env.integer(
+    "AUDITLOG_SIGN_IN_DAYS", 30, "After so many days a person has to sign in again, however often their tokens were refreshed.", least=1, most=365
+)
+AUDITLOG_SECOND_FACTOR = env.choice(
+    "AUDITLOG_SECOND_FACTOR",
+    ("required", "optional"),
+    "required" if USE_TLS else "optional",
+    "Whether the admin's pages open without a second factor. Who has one is always asked for it.",
+    shown_default="required with AUDITLOG_USE_TLS, else optional",
+)
 
 # -- clients of our own --------------------------------------------------------------------------------------------
 AUDITLOG_URL = env.text("AUDITLOG_URL", f"http://localhost:{AUDITLOG_PORT}", "Address of the service, for `import_logs`.").rstrip("/")
@@ -240,14 +269,14 @@ DATABASES["maintenance"]["TEST"] = DATABASES["sequencer"]["TEST"] = {"MIRROR": "
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # Django's admin with a site of our own, which knows the second factor.
+    "accounts.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
-    "rest_framework_simplejwt.token_blacklist",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -255,6 +284,8 @@ INSTALLED_APPS = [
     # For its system checks of the cache.
     "django_ratelimit",
     "channels",
+    "csp",
+    "django_otp",
     "accounts",
     "logs",
     "archival",
@@ -264,10 +295,13 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Django's own, but not on the API's paths.
+    "auditlog_project.middleware.ContentSecurityPolicyMiddleware",
     "auditlog_project.middleware.SessionMiddleware",
+    "auditlog_project.middleware.SessionAgeMiddleware",
     "auditlog_project.middleware.CommonMiddleware",
     "auditlog_project.middleware.CsrfViewMiddleware",
     "auditlog_project.middleware.AuthenticationMiddleware",
+    "auditlog_project.middleware.SecondFactorMiddleware",
     "auditlog_project.middleware.MessageMiddleware",
     "auditlog_project.middleware.XFrameOptionsMiddleware",
 ]
@@ -351,11 +385,11 @@ REST_FRAMEWORK: dict[str, Any] = {
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": datetime.timedelta(minutes=_access_minutes),
     "REFRESH_TOKEN_LIFETIME": datetime.timedelta(hours=_refresh_hours),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
+    # A token holds a digest of the password's hash, so a new password ends it.
     "CHECK_REVOKE_TOKEN": True,
-    "ALGORITHM": "HS256",
-    "SIGNING_KEY": SECRET_KEY,
+    # Signed and verified by accounts.tokens alone: the library's own classes have no key, so they can do neither.
+    "ALGORITHM": "EdDSA",
+    "SIGNING_KEY": None,
     "ISSUER": "auditlog",
     "AUDIENCE": "auditlog",
     "LEEWAY": 10,
@@ -374,7 +408,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     # One name for one set of words, whichever field has them.
-    "ENUM_NAME_OVERRIDES": {"Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"], "Outcome": ["unknown", "success", "failure"]},
+    "ENUM_NAME_OVERRIDES": {
+        "Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"],
+        "Outcome": ["unknown", "success", "failure"],
+        "MaskingAction": ["redact", "partial", "hash", "encrypt", "drop"],
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 
@@ -390,28 +428,67 @@ WHITENOISE_USE_FINDERS = True
 # It finds the files where the apps keep them, so the folder that `collectstatic` fills need not be there.
 warnings.filterwarnings("ignore", "No directory at", UserWarning)
 
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+# -- pages ---------------------------------------------------------------------------------------------------------
+# The prefix makes browsers refuse the cookie from a subdomain, with a path, or without TLS.
+_cookie_prefix = "__Host-" if USE_TLS else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie_prefix}session", f"{_cookie_prefix}csrf"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE, CSRF_COOKIE_SAMESITE = "Lax", "Strict"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = USE_TLS
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# Idle for so long, a session is over; each request begins it anew. Its whole age is bounded by SessionAgeMiddleware.
+SESSION_COOKIE_AGE = 30 * 60
+SESSION_SAVE_EVERY_REQUEST = True
+SESSION_EXPIRE_AT_BROWSER_CLOSE = False
+AUDITLOG_SESSION_HOURS = 12
+LOGIN_URL = "admin:login"
+OTP_TOTP_ISSUER = "Audit log"
 SECURE_HSTS_SECONDS = 31_536_000 if USE_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USE_TLS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 # From a trusted proxy only: the middleware ApiHeaders takes it out of other requests (accounts.addresses).
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USE_TLS else None
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# No page has a script or a style of its own in it, so none that somebody brought in runs either.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+SILENCED_SYSTEM_CHECKS = [
+    # They look for Django's own middleware by name; ours are subclasses that keep off the API.
+    "security.W002",
+    "security.W003",
+]
 # Bodies of the API are bounded while they are read (logs.ingest.body); this bounds the forms of the admin.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {"line": {"()": "auditlog_project.log_lines.InertFormatter", "format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Refusals (4xx) are answers, not faults of the server.
         "django.request": {"level": "ERROR"},
+        # Django's own handlers: a line for each request of `runserver`, and mail to people who do not exist.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         "psycopg.pool": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
+        # The web server's, whose own formatter prints what comes.
+        "_granian": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
     },
 }

@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from accounts.api.sign_in_views import KeySetView
+
 # `celery`: tasks that a view sends would go to Celery's own default broker, had nobody made the application.
 from accounts.limits import limited_sign_in
 from auditlog_project import celery, documentation, health, metrics  # noqa: F401
@@ -17,6 +19,9 @@ urlpatterns = [
     path("api/v1/schema", documentation.SchemaView.as_view(), name="schema"),
     path("api/v1/docs", documentation.SwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/redoc", documentation.RedocView.as_view(url_name="schema"), name="redoc"),
+    # Where others look for it (RFC 8414 §3, OpenID Connect Discovery's habit).
+    path(".well-known/jwks.json", KeySetView.as_view(schema=None), name="jwks"),
+    path("account/", include("accounts.portal.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),

@@ -7,7 +7,6 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auditlog_project.settings")
 application = get_wsgi_application()
 
-from logs.privacy.encryption.master_keys import master_keys
+from auditlog_project.start import refuse_unsafe_settings
 
-# Raises ImproperlyConfigured: a process that can't encrypt takes no entries.
-master_keys()
+refuse_unsafe_settings()

@@ -8,22 +8,23 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.checks import START
 from logs.privacy.encryption.master_keys import MAKE_ONE, master_keys
 
 
 @checks.register()
 def master_key_is_whole(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
     """A master key that is set has to be one."""
-    return _without_master_key() if settings.AUDITLOG_MASTER_KEY else []
+    return _faults_of_master_key() if settings.AUDITLOG_MASTER_KEY else []
 
 
-@checks.register(deploy=True)
+@checks.register(START, deploy=True)
 def master_key_is_set(app_configs: Any, **options: Any) -> list[checks.CheckMessage]:
-    """Web processes and workers have to have a master key; web processes do not start without one."""
-    return [] if settings.AUDITLOG_MASTER_KEY else _without_master_key()
+    """A process that can't encrypt takes no entries."""
+    return _faults_of_master_key()
 
 
-def _without_master_key() -> list[checks.CheckMessage]:
+def _faults_of_master_key() -> list[checks.CheckMessage]:
     try:
         master_keys()
     except ImproperlyConfigured as error:

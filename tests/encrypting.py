@@ -22,7 +22,7 @@ from logs.privacy.masking import Seal
 from tests.api import LOGS, Api, entry
 from tests.storing import WAIT_SECONDS, new_key, new_tenant, principal_in
 
-SSN = "219-09-9999-planted"
+DIAGNOSIS = "2019-planted-diagnosis"
 BEFORE: dict[str, Any] = {"status": "draft-planted", "amount": 12}
 AFTER: dict[str, Any] = {"status": "sent-planted", "amount": 12, "note": "x" * 1000}
 HIDDEN: dict[str, Any] = {"encrypted": True}
@@ -38,15 +38,15 @@ def settle(tenant: Tenant, **values: Any) -> None:
 
 
 def encrypting_tenant() -> Tenant:
-    """A tenant that encrypts before, after and the metadata's `ssn`."""
+    """A tenant that encrypts before, after and the metadata's `diagnosis`."""
     tenant = new_tenant()
-    settle(tenant, encrypted_metadata_keys=["ssn"])
+    settle(tenant, encrypted_metadata_keys=["diagnosis"])
     return tenant
 
 
 def describe_update(tenant: Tenant) -> None:
-    """Have UPDATE read `<user> and <ssn>`."""
-    ActionDefinition.objects.create(tenant=tenant, name="UPDATE", title_template="{user} and {metadata.ssn}")
+    """Have UPDATE read `<user> and <diagnosis>`."""
+    ActionDefinition.objects.create(tenant=tenant, name="UPDATE", title_template="{user} and {metadata.diagnosis}")
     catalogue.forget()
 
 
@@ -57,7 +57,7 @@ def reader_of(tenant: Tenant) -> Api:
 
 def posted(service: Api, **fields: Any) -> str:
     """The id of a new entry with everything in it that is encrypted."""
-    answer = service.post(LOGS, entry(**{"before": BEFORE, "after": AFTER, "metadata": {"ssn": SSN, "channel": "web"}} | fields))
+    answer = service.post(LOGS, entry(**{"before": BEFORE, "after": AFTER, "metadata": {"diagnosis": DIAGNOSIS, "channel": "web"}} | fields))
     assert answer.status_code == 201, answer.content
     return str(answer.json()["id"])
 

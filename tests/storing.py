@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts.api_keys import create_api_key
 from accounts.models import Ability, Membership, Role, Tenant, User
 from accounts.models.api_key import Scope
 from accounts.principals import Principal
+from accounts.tokens import start_family
 from logs.catalogue import catalogue_of
 from logs.ingest import Submission
 from logs.ingest.check import CheckedEntry, Checker, Reception
@@ -43,7 +43,7 @@ def new_token(tenant: Tenant, role: Role, log_user_id: str = "") -> str:
     """The access token of a new member."""
     user = User.objects.create_user(f"u{uuid.uuid4().hex[:12]}", password=uuid.uuid4().hex)
     Membership.objects.create(user=user, tenant=tenant, role=role, log_user_id=log_user_id)
-    return str(RefreshToken.for_user(user).access_token)
+    return start_family(user).access
 
 
 def checked(tenant: Tenant, entries: Sequence[Mapping[str, Any]]) -> list[CheckedEntry]:

@@ -65,3 +65,37 @@ class CreatedApiKeySerializer(ApiKeySerializer):
 
     class Meta(ApiKeySerializer.Meta):
         fields = [*ApiKeySerializer.Meta.fields, "key"]
+
+
+class SignInSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=150, trim_whitespace=False)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True)
+    otp = serializers.CharField(max_length=64, required=False, allow_blank=True, help_text="Code of the second factor, or a recovery code.")
+
+
+class TokensSerializer(serializers.Serializer[Any]):
+    access = serializers.CharField(help_text="For `Authorization: Bearer ...`, 15 minutes long by default.")
+    refresh = serializers.CharField(help_text="For the next pair; works once.")
+
+
+class RefreshSerializer(serializers.Serializer[Any]):
+    refresh = serializers.CharField()
+
+
+class VerifySerializer(serializers.Serializer[Any]):
+    token = serializers.CharField()
+
+
+class KeySerializer(serializers.Serializer[Any]):
+    """A public key as JSON Web Key (RFC 7517 §4, RFC 8037 §2)."""
+
+    kty = serializers.CharField()
+    crv = serializers.CharField()
+    x = serializers.CharField(help_text="The 32 bytes of the key, base64url.")
+    use = serializers.CharField()
+    alg = serializers.CharField()
+    kid = serializers.CharField(help_text="RFC 7638 thumbprint of the key.")
+
+
+class KeySetSerializer(serializers.Serializer[Any]):
+    keys = KeySerializer(many=True)

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from accounts.api import access, views
+from accounts.api import access, sign_in_views, views
 
 urlpatterns = [
-    path("auth/token", views.TokenView.as_view(), name="auth-token"),
-    path("auth/token/refresh", views.RefreshView.as_view(), name="auth-refresh"),
-    path("auth/token/verify", views.VerifyView.as_view(), name="auth-verify"),
-    path("auth/sign-out", views.SignOutView.as_view(), name="auth-sign-out"),
+    path("auth/token", sign_in_views.TokenView.as_view(), name="auth-token"),
+    path("auth/token/refresh", sign_in_views.RefreshView.as_view(), name="auth-refresh"),
+    path("auth/token/verify", sign_in_views.VerifyView.as_view(), name="auth-verify"),
+    path("auth/sign-out", sign_in_views.SignOutView.as_view(), name="auth-sign-out"),
+    path("auth/jwks", sign_in_views.KeySetView.as_view(), name="auth-jwks"),
     path("auth/me", views.MeView.as_view(), name="auth-me"),
     path("api-keys", views.ApiKeysView.as_view(), name="api-keys"),
     path("api-keys/<int:pk>", views.ApiKeyView.as_view(), name="api-key"),

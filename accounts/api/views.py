@@ -1,4 +1,4 @@
-"""Sign-in for people and keys for services."""
+"""Who am I, and keys for services."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ from typing import Any
 
 from django.db import transaction
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework_simplejwt import views as simplejwt
-from rest_framework_simplejwt.settings import api_settings as simplejwt_settings
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import granting
 from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, GrantedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
 from accounts.deeds import Deed, note
-from accounts.limits import LimitedView, writing
+from accounts.limits import writing
 from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
 from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
-from accounts.sign_ins import LOGIN, LOGOUT, REFRESH, record_session
 
 KEY = "audit_log_key"
-BAD_TOKEN = problem_response(401, "not_authenticated", "Who are you?", "Token is invalid")
-BAD_PASSWORD = problem_response(401, "not_authenticated", "Who are you?", "No active account found with the given credentials")
 INVALID = problem_response(
     422,
     "invalid",
@@ -61,102 +55,6 @@ ME = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
-SEND_REFRESH = OpenApiExample("a refresh token", value={"refresh": "eyJhbGciOi..."}, request_only=True)
-TOKENS = {"access": "eyJhbGciOi...", "refresh": "eyJhbGciOi..."}
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_token",
-        summary="Sign in",
-        description="Exchanges user name and password for an access token (short-lived) and a refresh token.",
-        responses={200: simplejwt.TokenObtainPairView.serializer_class, 401: BAD_PASSWORD, 422: INVALID},
-        examples=[
-            OpenApiExample("sign in", value={"username": "alice", "password": "correct horse battery staple"}, request_only=True),
-            OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"]),
-        ],
-        auth=[],
-    )
-)
-class TokenView(LimitedView, simplejwt.TokenObtainPairView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
-    user_name_field = "username"
-
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        # A failure is told by Django's own signal.
-        user: User = serializer.user  # type: ignore[attr-defined]  # simplejwt's, there once it is valid
-        record_session(request, user, LOGIN)
-        return Response(serializer.validated_data)
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_refresh",
-        summary="Get a new access token",
-        description="Gives a new pair; the refresh token that was sent is used up (rotation) and can't be used again.",
-        responses={200: simplejwt.TokenRefreshView.serializer_class, 401: BAD_TOKEN, 422: INVALID},
-        examples=[SEND_REFRESH, OpenApiExample("tokens", value=TOKENS, response_only=True, status_codes=["200"])],
-        auth=[],
-    )
-)
-class RefreshView(LimitedView, simplejwt.TokenRefreshView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
-
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with transaction.atomic():
-            response = super().post(request, *args, **kwargs)
-            record_session(request, _holder_of(request), REFRESH)
-        return response
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_verify",
-        summary="Check a token",
-        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
-        auth=[],
-        examples=[OpenApiExample("a token", value={"token": "eyJhbGciOi..."}, request_only=True)],
-    )
-)
-class VerifyView(LimitedView, simplejwt.TokenVerifyView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
-
-
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="auth_sign_out",
-        summary="Sign out",
-        description="Ends a refresh token.",
-        responses={200: None, 401: BAD_TOKEN, 422: INVALID},
-        auth=[],
-        examples=[SEND_REFRESH],
-    )
-)
-class SignOutView(LimitedView, simplejwt.TokenBlacklistView):
-    """Open to everybody (simplejwt's views ask for no permission)."""
-
-    rate_class = EndpointClass.SIGN_IN
-
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with transaction.atomic():
-            response = super().post(request, *args, **kwargs)
-            record_session(request, _holder_of(request), LOGOUT)
-        return response
-
-
-def _holder_of(request: Request) -> User | None:
-    """The person who was given the refresh token that the request sends. It is checked already."""
-    given: Any = request.data
-    token: Any = given["refresh"]
-    return User.objects.filter(pk=RefreshToken(token, verify=False)[simplejwt_settings.USER_ID_CLAIM]).first()
 
 
 class MeView(RecordedView):

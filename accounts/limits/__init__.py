@@ -5,6 +5,6 @@ trip; without Redis everything goes on but signing in, which is refused. Others 
 (a request that turns out to be many) and `limited_sign_in`. Limits are rows of `accounts.RateLimit`; docs/rate-limits.md lists those built in.
 """
 
-from accounts.limits.guarding import LimitedView, class_of, count_more, limited_sign_in, writing
+from accounts.limits.guarding import LimitedView, class_of, count_address, count_more, count_principal, limited_sign_in, writing
 
-__all__ = ["LimitedView", "class_of", "count_more", "limited_sign_in", "writing"]
+__all__ = ["LimitedView", "class_of", "count_address", "count_more", "count_principal", "limited_sign_in", "writing"]

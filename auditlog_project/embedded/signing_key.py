@@ -1,4 +1,4 @@
-"""The key that signs the log's checkpoints, for an installation that has none yet."""
+"""The keys that sign the log's checkpoints and people's tokens, for an installation that has none yet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 FILE_NAME = "signing-key.pem"
+TOKEN_KEY_FILE_NAME = "token-key.pem"  # noqa: S105  a file's name
 
 
-def signing_key_file(folder: Path) -> Path:
-    """The file with the Ed25519 private key (PEM, PKCS #8, mode 0600) in `folder`, made on first use."""
-    path = folder / FILE_NAME
+def signing_key_file(folder: Path, name: str = FILE_NAME) -> Path:
+    """The file with an Ed25519 private key (PEM, PKCS #8, mode 0600) in `folder`, made on first use."""
+    path = folder / name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_suffix(f".{os.getpid()}")

@@ -273,8 +273,8 @@ class LogSettingsView(RecordedView):
     @extend_schema(operation_id="log_settings_change", summary="Change the log's settings", request=LogSettingsSerializer,
                    responses={200: LogSettingsSerializer, 422: INVALID},
                    examples=[OpenApiExample("enforce the catalogue", value={"catalogue_mode": "enforce"}, request_only=True),
-                             OpenApiExample("encrypt a number", value={"encrypted_metadata_keys": ["ssn"]}, request_only=True),
-                             OpenApiExample("changed", value=SETTINGS | {"encrypted_metadata_keys": ["ssn"]}, response_only=True,
+                             OpenApiExample("encrypt a diagnosis", value={"encrypted_metadata_keys": ["diagnosis"]}, request_only=True),
+                             OpenApiExample("changed", value=SETTINGS | {"encrypted_metadata_keys": ["diagnosis"]}, response_only=True,
                                             status_codes=["200"])])  # fmt: skip
     def patch(self, request: Request) -> Response:
         serializer = LogSettingsSerializer(_settings(request), data=request.data, partial=True)

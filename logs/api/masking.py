@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
-from django.utils.http import parse_etags
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from msgspec import UNSET
 from rest_framework.request import Request
 
+from accounts.api.etags import if_match
 from accounts.deeds import Deed, note
+from accounts.limits import writing
+from accounts.models import EndpointClass
 from accounts.permissions import AdminWrites, principal_of
 from accounts.problems import Invalid
 from logs.api import masking_documentation as documentation
@@ -52,6 +54,7 @@ _Input = TypeVar("_Input")
 
 
 class MaskingRulesView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
     deeds = {"GET": Deed("VIEW", "audit_log_masking_rule"), "POST": Deed("CREATE", "audit_log_masking_rule")}
 
@@ -72,6 +75,7 @@ class MaskingRulesView(LeanView):
 
 
 class MaskingRuleView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
     deeds = {
         "GET": Deed("VIEW", "audit_log_masking_rule"),
@@ -90,16 +94,17 @@ class MaskingRuleView(LeanView):
         given = msgspec.structs.asdict(_decoded(request, ChangedMaskingRule))
         changes = {name: value for name, value in given.items() if value is not UNSET}
         note(request, changed=sorted(changes))
-        return _answer(change_rule(principal_of(request), _possible(id), RuleChanges(**changes), _if_match(request._request)))
+        return _answer(change_rule(principal_of(request), _possible(id), RuleChanges(**changes), if_match(request)))
 
     @extend_schema(**documentation.delete_rule)
     def delete(self, request: Request, id: int) -> HttpResponse:
         note(request, resource_id=str(id))
-        delete_rule(principal_of(request), _possible(id), _if_match(request._request))
+        delete_rule(principal_of(request), _possible(id), if_match(request))
         return HttpResponse(status=204)
 
 
 class BuiltInMaskingView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
     deeds = {"GET": Deed("VIEW", "audit_log_masking_rule"), "PATCH": Deed("UPDATE", "audit_log_masking_rule")}
 
@@ -118,6 +123,7 @@ class BuiltInMaskingView(LeanView):
 
 
 class MaskingPreviewView(LeanView):
+    rate_class = EndpointClass.SEARCH
     permission_classes = [AdminWrites]
     deeds = {"POST": Deed("PREVIEW", "audit_log_masking_rule")}
 
@@ -156,13 +162,6 @@ def _decoded(request: Request, kind: type[_Input]) -> _Input:
     except msgspec.ValidationError as error:
         fault = faults.fault_of(error, "")
         raise Invalid([replace(fault, detail=fault.detail.replace("The entry ", "The body ", 1))]) from error
-
-
-def _if_match(request: HttpRequest) -> list[str] | None:
-    """The ETags that `If-Match` allows; None for any."""
-    header = request.META.get("HTTP_IF_MATCH")
-    etags = None if header is None else parse_etags(header)
-    return None if etags == ["*"] else etags
 
 
 def _answer(kept: KeptRule, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import uuid
 from collections.abc import Iterable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.private_keys import ed25519_keys
 from auditlog_verify.notes import VerifierKey, is_key_name, keys_of
-
-_PEM = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", re.DOTALL)
-MAKE_ONE = "Make one: openssl genpkey -algorithm ed25519 -out signing-key.pem"
 
 
 def private_keys() -> list[Ed25519PrivateKey]:
     """The keys that sign, the first being the one that stays. Raises ImproperlyConfigured if there is none or one is wrong."""
-    blocks = _PEM.findall(settings.AUDITLOG_SIGNING_KEY)
-    if not blocks:
-        raise ImproperlyConfigured(f"AUDITLOG_SIGNING_KEY has no PEM private key. {MAKE_ONE}, and set AUDITLOG_SIGNING_KEY_FILE to its path.")
-    keys = []
-    for block in blocks:
-        try:
-            key = load_pem_private_key(block.encode() + b"\n", password=None)
-        except (ValueError, TypeError) as error:
-            raise ImproperlyConfigured(f"AUDITLOG_SIGNING_KEY is no private key without a password: {error}. {MAKE_ONE}") from None
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ImproperlyConfigured(f"AUDITLOG_SIGNING_KEY is no Ed25519 key. {MAKE_ONE}")
-        keys.append(key)
-    return keys
+    return ed25519_keys("AUDITLOG_SIGNING_KEY", settings.AUDITLOG_SIGNING_KEY)
 
 
 def public_keys() -> list[bytes]:

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_scopes'),
-        ('logs', '0008_privacy'),
+        ('logs', '0009_export_restriction'),
     ]
 
     operations = [

@@ -12,7 +12,6 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0002_scopes'),
         ('logs', '0010_encryption'),
-        ('logs', '0012_own_entries'),
     ]
 
     operations = [

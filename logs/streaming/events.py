@@ -14,6 +14,7 @@ from typing import Any
 
 from django.http import HttpRequest, QueryDict
 
+from accounts.addresses import meta_of_scope
 from accounts.authentication import authenticate
 from accounts.principals import Principal
 from accounts.problems import Fault, NotAuthenticated, Problem
@@ -41,7 +42,7 @@ class EventStream:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         outlet = _Outlet(send)
-        session = Session(outlet, _credential(scope))
+        session = Session(outlet, _credential(scope), meta_of_scope(scope))
         work = asyncio.create_task(self._serve(scope, session, outlet, send))
         gone = asyncio.create_task(_wait_for_disconnect(receive))
         try:

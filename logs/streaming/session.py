@@ -15,18 +15,20 @@ import functools
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 
 from accounts.deeds import Deed
 from accounts.extensions import record
+from accounts.limits import count_address, count_more, count_principal
+from accounts.models import EndpointClass
 from accounts.principals import Principal
-from accounts.problems import Fault, NotAllowed, Problem, Unavailable
+from accounts.problems import Fault, NotAllowed, Problem, RateLimited, Unavailable
 from logs.errors import InvalidQuery
 from logs.integrity.lag import read_lag
 from logs.search.filters import filters_of
@@ -80,10 +82,15 @@ _open: Counter[tuple[object, str]] = Counter()
 
 
 class Session:
-    """Runs until `Ended` is raised or its task is cancelled. `authenticate`: the principal of now, from a thread; raises a Problem."""
+    """Runs until `Ended` is raised or its task is cancelled. `authenticate`: the principal of now, from a thread; raises a Problem.
 
-    def __init__(self, outlet: Outlet, authenticate: Callable[[], Principal]) -> None:
+    `meta` says where the connection comes from (accounts.addresses). To open a stream, and each other question, counts as a search.
+    """
+
+    def __init__(self, outlet: Outlet, authenticate: Callable[[], Principal], meta: Mapping[str, Any]) -> None:
         self._outlet = outlet
+        self._counted = HttpRequest()
+        self._counted.META.update(meta)
         self._authenticate = authenticate
         self._principal: Principal | None = None
         self._asked: Subscribe | None = None
@@ -95,7 +102,9 @@ class Session:
 
     async def open(self) -> Principal:
         """Find out who it is. Raises Ended."""
+        await self._count(count_address, EndpointClass.SEARCH)
         principal = await self._principal_of_now()
+        await self._count(count_principal, principal)
         key = (principal.tenant_id, principal.source)
         if _open[key] >= settings.AUDITLOG_STREAM_CONNECTIONS:
             detail = f"{principal.source} has {settings.AUDITLOG_STREAM_CONNECTIONS} streams open in this process. Close one, or ask for several things in one."
@@ -120,6 +129,8 @@ class Session:
         """Take the question in place of the one before. A wrong one raises a Problem, and nothing has changed."""
         principal = self._known()
         tree = tree_of(asked, principal)
+        if self._asked is not None:
+            await in_reader(functools.partial(count_more, self._counted, 1))
         feed = feeds.of(principal.tenant_id)
         await feed.ready()
         if asked.after is not None and asked.after >= max(feed.tree_size, 0):
@@ -260,6 +271,12 @@ class Session:
         if not principal.may_read:
             raise Ended(Close.NOT_ALLOWED, NotAllowed("Reading entries needs the scope logs:read."))
         return principal
+
+    async def _count(self, count: Callable[..., None], *arguments: Any) -> None:
+        try:
+            await in_reader(functools.partial(count, self._counted, *arguments))
+        except RateLimited as problem:
+            raise Ended(Close.TOO_MANY, problem) from None
 
     def _known(self) -> Principal:
         if self._principal is None:

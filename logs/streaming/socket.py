@@ -19,6 +19,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import validate_host
 
+from accounts.addresses import meta_of_scope
 from accounts.authentication import authenticate
 from accounts.principals import Principal
 from accounts.problems import NotAuthenticated, Problem, Refused
@@ -103,7 +104,7 @@ class StreamConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
     async def _begin(self, credential: Callable[[], Principal]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        session = Session(_Outlet(self), credential)
+        session = Session(_Outlet(self), credential, meta_of_scope(self.scope))
         try:
             await session.open()
         except Ended as ended:

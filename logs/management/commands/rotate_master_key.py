@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from tqdm import tqdm
 
-from logs.privacy.encryption.master_keys import master_keys
+from logs.privacy.encryption.master_keys import MAKE_ONE, master_keys
 from logs.privacy.encryption.rotation import BATCH_KEYS, live_keys, rewrap
 
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             masters = master_keys()
         except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(f"{error} {MAKE_ONE}") from error
         rewrapped = unreadable = 0
         # The role that owns the table: the application may neither change a key nor remove one.
         with connections["maintenance"].cursor() as database:

@@ -87,8 +87,8 @@ def _keys_of_settings(text: str) -> KeysOfSettings:
             key = b""
         if len(key) != KEY_BYTES:
             # Never the text itself: it may be a key with a letter too many.
-            raise ImproperlyConfigured(f"AUDITLOG_MASTER_KEY: key {number} is not the base64 of {KEY_BYTES} bytes. {MAKE_ONE}")
+            raise ImproperlyConfigured(f"AUDITLOG_MASTER_KEY: key {number} is not the base64 of {KEY_BYTES} bytes.")
         keys.append(key)
     if not keys:
-        raise ImproperlyConfigured(f"AUDITLOG_MASTER_KEY is not set, so no field of an entry can be encrypted. {MAKE_ONE}")
+        raise ImproperlyConfigured("AUDITLOG_MASTER_KEY is not set, so no field of an entry can be encrypted.")
     return KeysOfSettings(keys)

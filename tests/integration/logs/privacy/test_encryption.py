@@ -24,7 +24,7 @@ from logs.models import LogSettings
 from logs.privacy.encryption.subject_keys import _load, digest_secret, forget, subject_digest
 from logs.verification.runs import findings_of, verify
 from tests.api import BULK, LOGS, Api, assert_refused, entry, service_of, stored_count
-from tests.encrypting import AFTER, BEFORE, SSN, encrypting_tenant, key_count, key_id_of, posted, reader_of, settle, stored
+from tests.encrypting import AFTER, BEFORE, DIAGNOSIS, encrypting_tenant, key_count, key_id_of, posted, reader_of, settle, stored
 from tests.sequencing import sequence_all
 from tests.storing import new_token, store
 from tests.superuser import superuser
@@ -47,7 +47,7 @@ def service(tenant: Tenant) -> Api:
     [
         ({"before": {"$encrypted": "v1.1.x"}}, "/before/$encrypted"),
         ({"after": {"a": [{"$encrypted": 1}]}}, "/after/a/0/$encrypted"),
-        ({"metadata": {"ssn": {"$encrypted": "x"}}}, "/metadata/ssn/$encrypted"),
+        ({"metadata": {"diagnosis": {"$encrypted": "x"}}}, "/metadata/diagnosis/$encrypted"),
         ({"message": f"[encrypted:v1.1.{'A' * 40}]"}, "/message"),
         ({"user_agent": f"[encrypted:v1.1.{'A' * 40}]"}, "/user_agent"),
     ],
@@ -61,7 +61,7 @@ def test_what_looks_like_ciphertext_is_refused(tenant: Tenant, service: Api, fie
 
 
 def test_retry_with_a_key_is_a_replay_and_other_content_a_conflict(tenant: Tenant, service: Api) -> None:
-    keyed = entry(idempotency_key="k-1", timestamp="2026-11-01T12:00:00Z", before=BEFORE, after=AFTER, metadata={"ssn": SSN})
+    keyed = entry(idempotency_key="k-1", timestamp="2026-11-01T12:00:00Z", before=BEFORE, after=AFTER, metadata={"diagnosis": DIAGNOSIS})
     first = service.post(LOGS, keyed)
     forget()
     again = service.post(LOGS, keyed)
@@ -172,7 +172,7 @@ def test_log_verifies_with_ciphertext_in_it(tenant: Tenant, service: Api) -> Non
 
 def test_neither_database_files_nor_redis_hold_clear_text(tenant: Tenant, service: Api) -> None:
     secret, control = "planted-7d1f0e55aa", "seen-7d1f0e55aa"
-    service.post(LOGS, entry(user_id=control, before={"s": secret}, after={"s": secret}, metadata={"ssn": secret}))
+    service.post(LOGS, entry(user_id=control, before={"s": secret}, after={"s": secret}, metadata={"diagnosis": secret}))
     service.post(BULK, [entry(user_id=control, before={"s": secret, "n": number}, after={"s": secret}) for number in range(50)])
     assert secret in service.get(LOGS).content.decode()
     state = Path(os.environ["AUDITLOG_STATE_DIR"])
@@ -215,10 +215,10 @@ def test_admin_page_changes_what_is_encrypted(tenant: Tenant) -> None:
     client.force_login(User.objects.create_superuser(f"root-{tenant.slug}", password=None))
     page = f"/admin/logs/logsettings/{tenant.pk}/change/"
     assert b"encrypted_metadata_keys" in client.get(page).content
-    form = {"catalogue_mode": "off", "encrypted_fields": ["after"], "encrypted_metadata_keys": "ssn,iban", "subject_key": "customer"}
+    form = {"catalogue_mode": "off", "encrypted_fields": ["after"], "encrypted_metadata_keys": "diagnosis,iban", "subject_key": "customer"}
     assert client.post(page, form).status_code == 302
     row = LogSettings.objects.get(pk=tenant.pk)
-    assert (row.encrypted_fields, row.encrypted_metadata_keys, row.subject_key) == (["after"], ["ssn", "iban"], "customer")
+    assert (row.encrypted_fields, row.encrypted_metadata_keys, row.subject_key) == (["after"], ["diagnosis", "iban"], "customer")
     assert client.post(page, form | {"encrypted_fields": ["message"]}).status_code == 200
     row.refresh_from_db()
     assert row.encrypted_fields == ["after"]

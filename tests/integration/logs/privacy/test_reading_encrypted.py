@@ -13,8 +13,10 @@ import pytest
 from accounts.api_keys import create_api_key
 from accounts.models import Role, Tenant
 from logs.export.running import run
+from logs.models import BuiltInMasking
+from logs.privacy.masking import forget
 from tests.api import LOGS, Api, entry, service_of
-from tests.encrypting import AFTER, BEFORE, HIDDEN, SSN, describe_update, encrypting_tenant, key_id_of, posted, reader_of, store_sealed_message
+from tests.encrypting import AFTER, BEFORE, DIAGNOSIS, HIDDEN, describe_update, encrypting_tenant, key_id_of, posted, reader_of, store_sealed_message
 from tests.exporting import EXPORT, body_of, lines_of, read_csv, read_parquet, searched, table_row
 from tests.sequencing import sequence_all
 from tests.storing import new_tenant, new_token
@@ -53,11 +55,11 @@ def service(tenant: Tenant) -> Api:
 def test_before_and_after_come_back_for_who_may_decrypt_and_for_nobody_else(tenant: Tenant, service: Api) -> None:
     id = posted(service)
     clear = service.get(f"{LOGS}/{id}").json()
-    assert (clear["before"], clear["after"], clear["metadata"]) == (BEFORE, AFTER, {"ssn": SSN, "channel": "web"})
+    assert (clear["before"], clear["after"], clear["metadata"]) == (BEFORE, AFTER, {"diagnosis": DIAGNOSIS, "channel": "web"})
     assert clear["changed_fields"] == ["note", "status"]
     answer = reader_of(tenant).get(f"{LOGS}/{id}")
     seen = answer.json()
-    assert (seen["before"], seen["after"], seen["metadata"]) == (HIDDEN, HIDDEN, {"ssn": HIDDEN, "channel": "web"})
+    assert (seen["before"], seen["after"], seen["metadata"]) == (HIDDEN, HIDDEN, {"diagnosis": HIDDEN, "channel": "web"})
     assert b"planted" not in answer.content
     assert b"$encrypted" not in answer.content
 
@@ -107,11 +109,11 @@ def test_exports_show_clear_text_to_who_may_decrypt_alone(tenant: Tenant, servic
 
 
 def test_lines_of_an_export_keep_numbers_and_order_of_what_is_not_encrypted(tenant: Tenant, service: Api) -> None:
-    service.post(LOGS, b'{"user_id":"a","action":"A","resource_type":"t","metadata":{"n":1.10,"big":123456789012345678901234567890,"ssn":1}}')
+    service.post(LOGS, b'{"user_id":"a","action":"A","resource_type":"t","metadata":{"n":1.10,"big":123456789012345678901234567890,"diagnosis":1}}')
     line = body_of(service.get(EXPORT, format="ndjson")).decode()
     hidden = body_of(reader_of(tenant).get(EXPORT, format="ndjson")).decode()
-    assert '"metadata":{"n": 1.1, "big": 123456789012345678901234567890, "ssn": 1}' in line
-    assert line.replace('"ssn": 1}', '"ssn": {"encrypted": true}}') == hidden
+    assert '"metadata":{"n": 1.1, "big": 123456789012345678901234567890, "diagnosis": 1}' in line
+    assert line.replace('"diagnosis": 1}', '"diagnosis": {"encrypted": true}}') == hidden
 
 
 def test_asker_who_may_not_decrypt_any_more_gets_a_job_without_clear_text(tenant: Tenant, service: Api, settings: Any, tmp_path: Path) -> None:
@@ -131,8 +133,8 @@ def test_asker_who_may_not_decrypt_any_more_gets_a_job_without_clear_text(tenant
 def test_encrypted_fields_can_not_be_found_sorted_or_counted(tenant: Tenant, service: Api) -> None:
     posted(service)
     for question in (
-        {"q": SSN}, {"q": f"metadata.ssn:{SSN}"}, {"q": "metadata.ssn:2*"}, {"q": "metadata.ssn>1"}, {"q": "draft-planted"}, {"q": "planted"},
-        {"metadata.ssn": SSN}, {"q": f'"{SSN}"'},
+        {"q": DIAGNOSIS}, {"q": f"metadata.diagnosis:{DIAGNOSIS}"}, {"q": "metadata.diagnosis:2*"}, {"q": "metadata.diagnosis>1"},
+        {"q": "draft-planted"}, {"q": "planted"}, {"metadata.diagnosis": DIAGNOSIS}, {"q": f'"{DIAGNOSIS}"'},
     ):  # fmt: skip
         answer = service.get(LOGS, **question)
         assert answer.status_code in (200, 422), answer.content
@@ -145,15 +147,15 @@ def test_search_never_decrypts(tenant: Tenant, service: Api, settings: Any) -> N
     posted(service)
     # Another master key: nothing could be opened.
     settings.AUDITLOG_MASTER_KEY = base64.b64encode(bytes(32)).decode()
-    (found,) = service.get(LOGS, q="metadata.channel:web -metadata.ssn:1 changed:status").json()["results"]
+    (found,) = service.get(LOGS, q="metadata.channel:web -metadata.diagnosis:1 changed:status").json()["results"]
     assert found["before"] == {"encrypted": True, "unreadable": True}
 
 
 def test_highlights_and_titles_show_neither_clear_text_nor_ciphertext(tenant: Tenant, service: Api) -> None:
     describe_update(tenant)
-    service.post(LOGS, entry(metadata={"ssn": "web", "channel": "web"}, message="web"))
+    service.post(LOGS, entry(metadata={"diagnosis": "web", "channel": "web"}, message="web"))
     (found,) = service.get(LOGS, q="web", highlight="true").json()["results"]
-    assert found["metadata"] == {"ssn": "web", "channel": "web"}
+    assert found["metadata"] == {"diagnosis": "web", "channel": "web"}
     assert found["highlights"] == {"message": [[0, 3]], "metadata/channel": [[0, 3]]}
     assert found["title"] == TITLE
 
@@ -187,3 +189,23 @@ def test_key_moved_to_another_tenant_or_subject_opens_nothing(tenant: Tenant, se
         database.execute("UPDATE auditlog.logs_entry AS e SET before = o.before FROM auditlog.logs_entry AS o WHERE e.id = %s AND o.id = %s", [mine, id])
     assert theirs.get(f"{LOGS}/{mine}").json()["before"] == HIDDEN | {"unreadable": True}
     assert service.get(f"{LOGS}/{id}").json()["before"] == BEFORE
+
+
+def test_masking_rule_that_encrypts_is_opened_for_who_may_decrypt(tenant: Tenant, service: Api) -> None:
+    BuiltInMasking.objects.create(tenant=tenant, name="emails", action="encrypt")
+    forget()
+    sent = {
+        "message": "write to planted.one@example.org",
+        "metadata": {"to": ["planted.two@example.org", 1], "diagnosis": {"mail": "planted.three@example.org"}},
+        "before": {"mail": "planted.four@example.org", "n": 1},
+    }
+    answer = service.post(LOGS, entry(**sent))
+    assert answer.status_code == 201, answer.content
+    id = answer.json()["id"]
+    clear = service.get(f"{LOGS}/{id}").json()
+    assert {name: clear[name] for name in sent} == sent
+    assert clear["masked"] == ["/before/mail", "/message", "/metadata/diagnosis/mail", "/metadata/to/0"]
+    seen = reader_of(tenant).get(f"{LOGS}/{id}").json()
+    assert {name: seen[name] for name in sent} == {"message": "[encrypted]", "metadata": {"to": [HIDDEN, 1], "diagnosis": HIDDEN}, "before": HIDDEN}
+    for api, found in ((service, clear), (reader_of(tenant), seen)):
+        assert lines_of(body_of(api.get(EXPORT, format="ndjson"))) == [found]
