@@ -5,7 +5,6 @@ Unknown names and wrong passwords cost the same: both are counted, both have a p
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -20,7 +19,6 @@ from accounts.models import User
 from accounts.problems import LockedOut, NotAuthenticated
 from accounts.sign_ins import record_session
 
-logger = logging.getLogger(__name__)
 SESSION = "audit_log_session"
 FAILED = "No active account found with the given credentials"
 CODE_NEEDED = "This account has a second factor. Send the code of the authenticator, or a recovery code, as well."

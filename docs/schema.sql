@@ -37,17 +37,25 @@ $$;
 
 CREATE FUNCTION auditlog.entry_text(user_id text, resource_type text, resource_id text, message text, metadata jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE COST 500 PARALLEL SAFE
-    AS $$
+    AS $_$
 DECLARE
-    json text := metadata::text;
+    json  text := metadata::text;
+    words text := message;
 BEGIN
+    -- Pieces of ciphertext are no words. (Entries from before this function hold none, so their index stays right.)
+    IF strpos(json, '{"$encrypted"') > 0 THEN
+        json := regexp_replace(json, '\{"\$encrypted": "[^"]*"\}', '{}', 'g');
+    END IF;
+    IF starts_with(words, '[encrypted:v1.') AND words ~ '^\[encrypted:v1\.[1-9][0-9]{0,18}\.[A-Za-z0-9_-]{39,}\]$' THEN
+        words := '';
+    END IF;
     IF strpos(json, '\') > 0 THEN
         json := regexp_replace(json, '\\(?:u[0-9a-f]{4}|.)', ' ', 'g');
     END IF;
-    RETURN lower(left(user_id || E'\x01' || resource_type || E'\x01' || coalesce(resource_id, '') || E'\x01' || coalesce(message, '')
+    RETURN lower(left(user_id || E'\x01' || resource_type || E'\x01' || coalesce(resource_id, '') || E'\x01' || coalesce(words, '')
                       || coalesce(E'\x01' || replace(json, '"', E'\x01'), ''), 131072) COLLATE "pg_c_utf8");
 END
-$$;
+$_$;
 
 CREATE FUNCTION auditlog.entry_words(tenant_id uuid, severity smallint, outcome smallint, action text, source text, changed_fields text[], user_id text, resource_type text, resource_id text, message text, metadata jsonb) RETURNS tsvector
     LANGUAGE plpgsql IMMUTABLE COST 4000 PARALLEL SAFE
@@ -517,6 +525,8 @@ CREATE INDEX logs_checkpoint_tenant ON auditlog.logs_checkpoint USING btree (ten
 CREATE INDEX logs_checkpoint_unpublished ON auditlog.logs_checkpoint USING btree (id) WHERE (published_at IS NULL);
 
 CREATE INDEX logs_compaction_due ON auditlog.logs_compaction USING btree (hours_before);
+
+CREATE INDEX logs_data_key_erased ON auditlog.logs_data_key USING btree (tenant_id, erased_at) WHERE (erased_at IS NOT NULL);
 
 CREATE UNIQUE INDEX logs_data_key_pseudonym ON auditlog.logs_data_key USING btree (tenant_id, pseudonym);
 

@@ -8,6 +8,7 @@ class LogsConfig(AppConfig):
     def ready(self) -> None:
         from accounts import forced_queries
         from accounts.extensions import register_recorder
+        from logs import checks  # noqa: F401  (registers system checks)
         from logs.access import recorder
         from logs.api import schema  # noqa: F401  (registers an OpenAPI extension)
         from logs.search import sight

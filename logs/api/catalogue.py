@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.deeds import Deed, note
-from accounts.fields import TextModelSerializer
+from accounts.fields import TextField, TextModelSerializer
 from accounts.limits import writing
 from accounts.models import EndpointClass
 from accounts.permissions import AdminWrites, principal_of
@@ -20,7 +20,7 @@ from accounts.problems import Fault, Invalid, NotFound
 from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, problem_response
 from logs.catalogue import check_schema
-from logs.models import ActionDefinition, ActionSchema, CatalogueMode, LogSettings, Severity
+from logs.models import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings, Severity
 
 ACTION_TYPE = "audit_log_action"
 INVALID = problem_response(
@@ -107,10 +107,42 @@ class ChangedActionSerializer(ActionSerializer):
 
 class LogSettingsSerializer(serializers.ModelSerializer[LogSettings]):
     catalogue_mode = serializers.ChoiceField(choices=CatalogueMode.choices)
+    encrypted_fields = serializers.ListField(
+        child=serializers.ChoiceField(choices=EncryptedField.choices),
+        max_length=len(EncryptedField.values),
+        help_text="Encrypted as a whole in entries to come; what is stored stays as it is.",
+    )
+    encrypted_metadata_keys = serializers.ListField(
+        child=TextField(max_length=128, trim_whitespace=False),
+        max_length=100,
+        help_text="Top-level keys of the metadata whose values are encrypted in entries to come. They can't be searched then.",
+    )
+    subject_key = TextField(
+        max_length=128,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Top-level key of the metadata that names the data subject, where it is not the user: their key encrypts the entry.",
+    )
+    pseudonymises_users = serializers.BooleanField(help_text="Entries to come hold a pseudonym in place of `user_id`.")
 
     class Meta:
         model = LogSettings
-        fields = ["catalogue_mode"]
+        fields = ["catalogue_mode", "encrypted_fields", "encrypted_metadata_keys", "subject_key", "pseudonymises_users"]
+
+    def validate_encrypted_fields(self, value: list[str]) -> list[str]:
+        return sorted(set(value), key=EncryptedField.values.index)
+
+    def validate_encrypted_metadata_keys(self, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
+
+
+SETTINGS = {
+    "catalogue_mode": "off",
+    "encrypted_fields": ["before", "after"],
+    "encrypted_metadata_keys": [],
+    "subject_key": "",
+    "pseudonymises_users": False,
+}
 
 
 class ActionsView(RecordedView):
@@ -234,13 +266,16 @@ class LogSettingsView(RecordedView):
     deeds = {"GET": Deed("READ", "audit_log_settings"), "PATCH": Deed("UPDATE", "audit_log_settings")}
 
     @extend_schema(operation_id="log_settings_get", summary="Read the log's settings", responses={200: LogSettingsSerializer},
-                   examples=[OpenApiExample("settings", value={"catalogue_mode": "off"}, response_only=True, status_codes=["200"])])  # fmt: skip
+                   examples=[OpenApiExample("settings", value=SETTINGS, response_only=True, status_codes=["200"])])  # fmt: skip
     def get(self, request: Request) -> Response:
         return Response(LogSettingsSerializer(_settings(request)).data)
 
     @extend_schema(operation_id="log_settings_change", summary="Change the log's settings", request=LogSettingsSerializer,
                    responses={200: LogSettingsSerializer, 422: INVALID},
-                   examples=[OpenApiExample("enforce the catalogue", value={"catalogue_mode": "enforce"})])  # fmt: skip
+                   examples=[OpenApiExample("enforce the catalogue", value={"catalogue_mode": "enforce"}, request_only=True),
+                             OpenApiExample("encrypt a diagnosis", value={"encrypted_metadata_keys": ["diagnosis"]}, request_only=True),
+                             OpenApiExample("changed", value=SETTINGS | {"encrypted_metadata_keys": ["diagnosis"]}, response_only=True,
+                                            status_codes=["200"])])  # fmt: skip
     def patch(self, request: Request) -> Response:
         serializer = LogSettingsSerializer(_settings(request), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)

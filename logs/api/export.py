@@ -15,6 +15,7 @@ from django.db import close_old_connections, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -209,7 +210,7 @@ def _coding(request: HttpRequest, question: ExportQuestion) -> str:
 
 
 def _attachment(pieces: Iterator[bytes], content_type: str, name: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment", "Cache-Control": "no-store"}
     return StreamingHttpResponse(pieces, content_type=content_type, headers=headers)
 
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
-from django.utils.http import parse_etags
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
+from accounts.api.etags import if_match
 from accounts.deeds import Deed, note
 from accounts.limits import writing
 from accounts.models import EndpointClass
@@ -130,12 +130,12 @@ class SavedSearchView(LeanView):
         given = msgspec.structs.asdict(_decoded(request, ChangedSearch))
         changes = Changes(**{name: value for name, value in given.items() if value is not UNSET})
         note(request, resource_id=id, changes=changes.values())
-        return _answer(change_saved_search(principal, _possible(id), changes, _if_match(request._request)), principal)
+        return _answer(change_saved_search(principal, _possible(id), changes, if_match(request)), principal)
 
     @extend_schema(**documentation.delete_search)
     def delete(self, request: Request, id: int) -> HttpResponse:
         note(request, resource_id=id)
-        delete_saved_search(principal_of(request), _possible(id), _if_match(request._request))
+        delete_saved_search(principal_of(request), _possible(id), if_match(request))
         return HttpResponse(status=204)
 
 
@@ -176,13 +176,6 @@ def _decoded(request: Request, kind: type[_Input]) -> _Input:
     except msgspec.ValidationError as error:
         fault = faults.fault_of(error, "")
         raise Invalid([replace(fault, detail=fault.detail.replace("The entry ", "The search ", 1))]) from error
-
-
-def _if_match(request: HttpRequest) -> list[str] | None:
-    """The ETags that `If-Match` allows; None for any."""
-    header = request.META.get("HTTP_IF_MATCH")
-    etags = None if header is None else parse_etags(header)
-    return None if etags == ["*"] else etags
 
 
 def _answer(kept: KeptSearch, principal: Principal, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -4,5 +4,5 @@ from logs.storage.sql_file import RunSQLFile
 
 
 class Migration(migrations.Migration):
-    dependencies = [("logs", "0009_export_restriction"), ("logs", "0009_masking")]
+    dependencies = [("logs", "0010_encryption")]
     operations = [RunSQLFile("0012_own_entries")]

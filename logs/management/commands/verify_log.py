@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from accounts.models import Tenant
 from accounts.problems import NotRecorded
+from auditlog_verify.inert import inert
 from logs.integrity.keys import public_keys
 from logs.models import VerificationRun
 from logs.verification.runs import findings_of, interrupted_run, verify
@@ -87,6 +88,7 @@ class Command(BaseCommand):
             return
         self.stdout.write(f"{summary}: {len(run.findings)} findings")
         for finding in findings_of(run)[:SHOWN_FINDINGS]:
-            self.stdout.write(f"  {finding}")
+            # Somebody who could change rows chose what they hold: nothing of it may act on the terminal.
+            self.stdout.write(f"  {inert(str(finding))}")
         if len(run.findings) > SHOWN_FINDINGS:
             self.stdout.write(f"  ... and {len(run.findings) - SHOWN_FINDINGS} more, in the admin")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
-from accounts.models import Membership, Role, Tenant, User
+from accounts.models import Authenticator, Membership, RecoveryCodes, Role, Tenant, User
 from accounts.sign_ins import operator_tenant
 from tests.api import Api, assert_refused
 from tests.recorded import assert_not_recorded, nothing_can_be_written, own_entries, the_one
+from tests.signing_in import code_of, many_attempts, refresh, sign_in, sign_in_to_admin, try_to_sign_in
 from tests.storing import new_tenant
 
 TOKEN, REFRESH, SIGN_OUT = (f"/api/v1/auth/{name}" for name in ("token", "token/refresh", "sign-out"))
@@ -97,7 +99,67 @@ def test_sign_in_to_the_admin_is_recorded(person: Person) -> None:
 def test_nobody_is_signed_in_to_the_admin_unrecorded(person: Person) -> None:
     browser = Client(raise_request_exception=False)
     with nothing_can_be_written():
-        answer = browser.post(f"{LOGIN}?next=/admin/", person.credentials())
-    assert "recorded" in answer.content.decode()
+        assert_not_recorded(browser.post(f"{LOGIN}?next=/admin/", person.credentials()))
     assert browser.get("/admin/").status_code == 302
     assert own_entries(person.tenants[0]) == []
+
+
+def test_each_failure_says_why_and_a_lock_out_has_its_entry(person: Person) -> None:
+    with many_attempts():
+        for _ in range(6):
+            try_to_sign_in(person.name, "wrong")
+    for tenant in person.tenants:
+        found = own_entries(tenant)
+        assert [entry["action"] for entry in found] == ["LOGIN"] * 5 + ["LOCKED_OUT", "LOGIN"]
+        assert [entry["metadata"].get("reason") for entry in found] == ["password"] * 5 + [None, "locked_out"]
+        assert {entry["outcome"] for entry in found} == {"failure"}
+
+
+def test_reused_refresh_token_has_its_entry_and_ends_its_family_even_if_that_can_not_be_recorded(person: Person) -> None:
+    first = sign_in(person.user)
+    second = refresh(first["refresh"]).json()
+    with nothing_can_be_written():
+        assert_not_recorded(refresh(first["refresh"]))
+    assert refresh(second["refresh"]).status_code == 401
+    again = sign_in(person.user)
+    refresh(again["refresh"])
+    assert refresh(again["refresh"]).status_code == 401
+    for tenant in person.tenants:
+        assert [entry["action"] for entry in own_entries(tenant)] == ["LOGIN", "REFRESH", "LOGIN", "REFRESH", "REFRESH_REUSED"]
+
+
+def test_second_factor_is_recorded_from_its_setting_up_to_its_end(person: Person) -> None:
+    browser = Client()
+    sign_in_to_admin(browser, person.user)
+    page = "/account/second-factor"
+    browser.get(page)
+    device = Authenticator.objects.get(user=person.user)
+    browser.post(page, {"deed": "set_up", "code": code_of(device)})
+    try_to_sign_in(person.user, otp="aaaa-aaaa-aaaa-aaaa")
+    RecoveryCodes.objects.filter(user=person.user).update(throttling_failure_timestamp=None)
+    browser.post(page, {"deed": "renew_codes", "code": code_of(device, steps=1)})
+    browser.post(page, {"deed": "remove", "code": "aaaa-aaaa-aaaa-aaaa"})
+    call_command("reset_second_factor", person.name)
+    for tenant in person.tenants:
+        found = own_entries(tenant)
+        assert [(entry["action"], entry["outcome"]) for entry in found] == [
+            ("LOGIN", "success"),
+            ("SECOND_FACTOR_SET_UP", "success"),
+            ("LOGIN", "failure"),
+            ("SECOND_FACTOR_CODES_RENEWED", "success"),
+            ("SECOND_FACTOR_REFUSED", "failure"),
+            ("SECOND_FACTOR_REMOVED", "success"),
+        ]
+        assert device.seed_as_text not in str(found)
+
+
+def test_second_factor_is_not_set_up_unrecorded(person: Person) -> None:
+    browser = Client(raise_request_exception=False)
+    sign_in_to_admin(browser, person.user)
+    browser.get("/account/second-factor")
+    code = code_of(Authenticator.objects.get(user=person.user))
+    with nothing_can_be_written():
+        assert_not_recorded(browser.post("/account/second-factor", {"deed": "set_up", "code": code}))
+    assert not Authenticator.objects.filter(user=person.user, confirmed=True).exists()
+    # What was not done left the code as it was.
+    assert browser.post("/account/second-factor", {"deed": "set_up", "code": code}).status_code == 200
