@@ -51,6 +51,12 @@ REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0
 SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions and page cursors, seals second factors.")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("AUDITLOG_SECRET_KEY is shorter than 32 characters.")
+AUDITLOG_MASTER_KEY = env.text(
+    "AUDITLOG_MASTER_KEY",
+    "",
+    "Base64 of the 32 bytes that wrap the keys by which fields of entries are encrypted. Several, separated by commas or lines: the first wraps, all "
+    "unwrap. Web processes and workers need it. What was encrypted under one that is lost is lost.",
+)
 SECRET_KEY_FALLBACKS = env.items("AUDITLOG_OLD_SECRET_KEYS", "", "Earlier values of AUDITLOG_SECRET_KEY: what they signed or sealed stays good.")
 AUDITLOG_TOKEN_KEY = env.text(
     "AUDITLOG_TOKEN_KEY",
@@ -194,6 +200,18 @@ AUDITLOG_METRICS_TOKEN = env.text("AUDITLOG_METRICS_TOKEN", "", "Bearer token by
 # -- accounts ------------------------------------------------------------------------------------------------------
 AUDITLOG_CREDENTIAL_CACHE_SECONDS = env.seconds(
     "AUDITLOG_CREDENTIAL_CACHE_SECONDS", 2, "How long a checked credential is taken as valid; a revocation takes effect within it."
+)
+AUDITLOG_OPERATOR_TENANT = env.text(
+    "AUDITLOG_OPERATOR_TENANT",
+    "",
+    "Slug of the tenant in whose log stands what concerns no tenant: sign-ins of unknown names, the admin's own objects.",
+    shown_default="the oldest active tenant",
+)
+AUDITLOG_REFUSALS_PER_MINUTE = env.integer(
+    "AUDITLOG_REFUSALS_PER_MINUTE",
+    20,
+    "Refused attempts of one actor at one address that each web process records in a minute; the next entry counts those left out.",
+    least=1,
 )
 _access_minutes = env.integer("AUDITLOG_ACCESS_TOKEN_MINUTES", 15, "Life of an access token.", least=1)
 _refresh_hours = env.integer("AUDITLOG_REFRESH_TOKEN_HOURS", 24, "Life of a refresh token.", least=1)
@@ -385,7 +403,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     # One name for one set of words, whichever field has them.
-    "ENUM_NAME_OVERRIDES": {"Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"], "Outcome": ["unknown", "success", "failure"]},
+    "ENUM_NAME_OVERRIDES": {
+        "Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"],
+        "Outcome": ["unknown", "success", "failure"],
+        "MaskingAction": ["redact", "partial", "hash", "encrypt", "drop"],
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 

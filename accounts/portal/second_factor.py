@@ -57,7 +57,7 @@ class SecondFactorPage(LoginRequiredMixin, View):
             if answer is not None:
                 done: HttpResponse = answer
                 return done
-            recorded(request, user, "SECOND_FACTOR_REFUSED", "failure", deed=deed)
+            recorded(request, user, "SECOND_FACTOR_REFUSED", "failure", attempted=deed)
             form.add_error("code", CODE_WRONG)
         return self._page(request, form, status=422)
 

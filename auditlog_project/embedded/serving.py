@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auditlog_project.embedded.errors import SetupError
 from auditlog_project.embedded.lock import sole_user
+from auditlog_project.embedded.master_key import master_key_file
 from auditlog_project.embedded.servers import EmbeddedServers
 from auditlog_project.embedded.signals import ignore_stop
 from auditlog_project.embedded.signing_key import FILE_NAME, TOKEN_KEY_FILE_NAME, signing_key_file
@@ -25,6 +26,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")
 # What only migrations and the sequencer need: rights on the log's tables, and the key that signs for it.
 OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDITLOG_SIGNING_KEY")
+# Who encrypts and decrypts, and so gets the master key.
+WHO_DECRYPT = ("web", "worker")
 # What only those who sign people in need: the key of their tokens.
 OF_THE_WEB = ("AUDITLOG_TOKEN_KEY",)
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
@@ -73,12 +76,14 @@ def _with_addresses(servers: EmbeddedServers) -> dict[str, str]:
 
 
 def _with_keys(environment: dict[str, str], state: Path) -> dict[str, str]:
-    """For servers of the caller's own, too, checkpoints and tokens are signed: by the caller's keys, or by ones that are made in `state`."""
-    made = {
-        f"{name}_FILE": str(signing_key_file(state / "secrets", file_name))
-        for name, file_name in (("AUDITLOG_SIGNING_KEY", FILE_NAME), ("AUDITLOG_TOKEN_KEY", TOKEN_KEY_FILE_NAME))
-        if not (environment.get(name) or environment.get(name + "_FILE"))
+    """For servers of the caller's own, too, checkpoints and tokens are signed and fields encrypted: by the caller's keys, or by ones made in `state`."""
+    secrets = state / "secrets"
+    makers: dict[str, Callable[[], Path]] = {
+        "AUDITLOG_SIGNING_KEY": lambda: signing_key_file(secrets, FILE_NAME),
+        "AUDITLOG_TOKEN_KEY": lambda: signing_key_file(secrets, TOKEN_KEY_FILE_NAME),
+        "AUDITLOG_MASTER_KEY": lambda: master_key_file(secrets),
     }
+    made = {f"{name}_FILE": str(make()) for name, make in makers.items() if not (environment.get(name) or environment.get(name + "_FILE"))}
     return environment | made
 
 
@@ -137,7 +142,8 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
 
     def of(process: str) -> dict[str, str]:
         given = environment if process == "sequencer" else shared
-        return {name: value for name, value in given.items() if process == "web" or name.removesuffix("_FILE") not in OF_THE_WEB}
+        left_out = (*(() if process == "web" else OF_THE_WEB), *(() if process in WHO_DECRYPT else ("AUDITLOG_MASTER_KEY",)))
+        return {name: value for name, value in given.items() if name.removesuffix("_FILE") not in left_out}
 
     return {name: of(name) for name in names}
 

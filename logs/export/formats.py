@@ -18,8 +18,10 @@ import msgspec
 from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
 from logs.export.manifest import Manifest
+from logs.export.opening import Opener, open_columns, open_lines
 from logs.export.selecting import select_columns, select_lines
 from logs.export.snapshot import Rows
+from logs.privacy.encryption.opening import metadata_of_title
 from logs.search.sql import Condition
 from logs.storage.table import TABLE_COLUMN_NAMES
 
@@ -108,9 +110,10 @@ class CSVWriter:
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is selected, weighed, written and named. `describes_itself`: its file holds a manifest in any case."""
+    """How one format is selected, opened, weighed, written and named. `describes_itself`: its file holds a manifest in any case."""
 
     select: Callable[[ExportQuestion, TenantCatalogue], Condition]
+    open: Opener
     weigh: Callable[[Sequence[Any]], int]
     writer: Callable[[TenantCatalogue], Writer]
     content_type: str
@@ -137,10 +140,10 @@ def _columns(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
 
 
 FORMATS: dict[str, Format] = {
-    "json": Format(select_lines, _weigh_line, DocumentWriter, "application/json"),
-    "ndjson": Format(select_lines, _weigh_line, LinesWriter, "application/x-ndjson"),
-    "csv": Format(_columns, _weigh_columns, lambda _: CSVWriter(), "text/csv; charset=utf-8; header=present"),
-    "parquet": Format(_columns, _weigh_columns, _parquet_writer, "application/vnd.apache.parquet", describes_itself=True),
+    "json": Format(select_lines, open_lines, _weigh_line, DocumentWriter, "application/json"),
+    "ndjson": Format(select_lines, open_lines, _weigh_line, LinesWriter, "application/x-ndjson"),
+    "csv": Format(_columns, open_columns, _weigh_columns, lambda _: CSVWriter(), "text/csv; charset=utf-8; header=present"),
+    "parquet": Format(_columns, open_columns, _weigh_columns, _parquet_writer, "application/vnd.apache.parquet", describes_itself=True),
 }
 
 
@@ -148,7 +151,7 @@ def _titled(rows: Rows, catalogue: TenantCatalogue) -> list[str]:
     """The lines of rows, with their titles where the rows bring what these are made of."""
     if not rows or len(rows[0]) == 1:
         return [row[0] for row in rows]
-    return [_with_title(line, catalogue.title_of(*parts)) for line, *parts in rows]
+    return [_with_title(line, catalogue.title_of(user_id, action, kind, id, metadata_of_title(metadata))) for line, user_id, action, kind, id, metadata in rows]
 
 
 def _with_title(line: str, title: str | None) -> str:

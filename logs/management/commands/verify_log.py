@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from accounts.models import Tenant
+from accounts.problems import NotRecorded
 from auditlog_verify.inert import inert
 from logs.integrity.keys import public_keys
 from logs.models import VerificationRun
@@ -70,7 +71,7 @@ class Command(BaseCommand):
                 run=interrupted_run(tenant) if options["resume"] else None,
                 progress=show,
             )
-        except (ValueError, DatabaseError) as error:
+        except (ValueError, DatabaseError, NotRecorded) as error:
             raise CommandError(f"{tenant.slug}: {error}", returncode=2) from error
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Go on: the same command with --resume, after two minutes.", returncode=130) from None
