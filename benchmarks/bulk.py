@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.cloudtrail import cloudtrail_entries
 from benchmarks.limits import COPY_CONNECTIONS, RawCopy
 from benchmarks.load import Client, Outcome, latency_figures
+from benchmarks.masked import with_masking_of_without
 from benchmarks.product import (
     WEB_WORKERS,
     Installation,
@@ -37,6 +38,7 @@ TARGETS = {
     "entries_per_s": Target(least=15_000),
     "of_raw_copy": Target(least=0.5),
     "with_sequencer_of_without": Target(least=0.9),
+    "with_masking_of_without": Target(least=0.85),
     "with_encryption_of_without": Target(least=0.8),
     "integrity_bytes_per_entry": Target(below=64),
     "cloudtrail_of_raw_copy": Target(least=0.5),
@@ -127,6 +129,16 @@ def run(*, is_quick: bool) -> Report:
                     "its raw COPY": cloudtrail.copies[-1],
                 },
             )
+        with_masking = with_masking_of_without(
+            installed,
+            web,
+            bulk_bodies(entries, BATCH),
+            rounds=scale.rounds,
+            warm_up_seconds=scale.warm_up_seconds,
+            seconds=scale.seconds,
+            connections=CONNECTIONS,
+            batch=BATCH,
+        )
         with_encryption = _with_encryption_of_without(installed, web, scale)
         sequencing.wait_until_all_is_sequenced()
         integrity_bytes = _integrity_bytes_per_entry(installed)
@@ -159,6 +171,7 @@ def run(*, is_quick: bool) -> Report:
         figures=figures,
         limits={"raw_copy_entries_per_s": application.copy_entries_per_s, "cloudtrail_raw_copy_entries_per_s": cloudtrail.copy_entries_per_s},
         ratios={
+            "with_masking_of_without": with_masking,
             "with_encryption_of_without": with_encryption,
             "with_sequencer_of_without": application.entries_per_s / median(without),
             "of_raw_copy": application.entries_per_s / application.copy_entries_per_s,

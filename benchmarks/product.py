@@ -29,7 +29,7 @@ STOP_TIMEOUT_SECONDS = 20
 TENANT = "benchmark"
 # The default leaves no room for 64 clients of pgbench beside the web processes of product and peer.
 POSTGRES_SETTINGS = {"max_connections": "250"}
-_API_KEY = re.compile(r"alk_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
+API_KEY = re.compile(r"alk_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 _OURS = re.compile(r"AUDITLOG_|((MAINTENANCE|SEQUENCER)_)?DATABASE_URL|REDIS_URL|DJANGO_SETTINGS_MODULE")
 
 
@@ -82,7 +82,7 @@ def installation() -> Iterator[Installation]:
         manage = [sys.executable, str(CHECKOUT / "manage.py")]
         run_program([*manage, "migrate", "--no-input", "--verbosity", "0"], environment)
         run_program([*manage, "prepare"], environment)
-        key = _API_KEY.search(run_program([*manage, "bootstrap", "--tenant", TENANT], environment))
+        key = API_KEY.search(run_program([*manage, "bootstrap", "--tenant", TENANT], environment))
         if key is None:
             raise BenchmarkFailed("`manage.py bootstrap` printed no API key")
         bare = Installation(servers, environment, "", key[0], f"key:{key[1]}")
@@ -107,7 +107,7 @@ def with_tenant(installed: Installation, name: str, **log_settings: object) -> I
     """The same installation as another, new tenant of it has it, whose log has these settings."""
     command = [sys.executable, str(CHECKOUT / "manage.py"), "shell", "-c", _MAKE_TENANT.format(name=name, log_settings=log_settings)]
     printed = run_program(command, installed.environment)
-    key = _API_KEY.search(printed)
+    key = API_KEY.search(printed)
     if key is None:
         raise BenchmarkFailed(f"no tenant was made: {printed}")
     return replace(installed, tenant_id=printed[: key.start()].split()[-1], api_key=key[0], source=f"key:{key[1]}")

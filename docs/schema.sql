@@ -325,6 +325,7 @@ CREATE TABLE auditlog.logs_head (
     signed_at timestamp with time zone NOT NULL,
     kept_size bigint NOT NULL,
     kept_at timestamp with time zone NOT NULL,
+    own_count bigint DEFAULT 0 NOT NULL,
     CONSTRAINT logs_head_check CHECK ((octet_length(peaks) = (32 * bit_count((tree_size)::bit(64))))),
     CONSTRAINT logs_head_root_hash_check CHECK ((octet_length(root_hash) = 32)),
     CONSTRAINT logs_head_tree_size_check CHECK ((tree_size >= 0))
@@ -340,7 +341,8 @@ CREATE VIEW auditlog.logs_head_view AS
     checkpoint,
     signed_at,
     kept_size,
-    kept_at
+    kept_at,
+    own_count
    FROM auditlog.logs_head
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 

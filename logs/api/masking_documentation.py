@@ -35,7 +35,7 @@ _PREVIEW = {
     ],
     "samples": [{"masked": ["/metadata/by"], "before": {"metadata": {"by": "EMP-000001"}}, "after": {"metadata": {"by": "[hash:0b9a8c7d6e5f4a3b]"}}}],
 }
-_DETAIL = "RE2 says: missing closing ): (EMP."
+_DETAIL = "RE2 says: missing ): (EMP."
 INVALID_RULE = problem_response(422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/pattern", "code": "bad_pattern", "detail": _DETAIL}])
 INVALID_TRIAL = problem_response(
     422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/rule/pattern", "code": "bad_pattern", "detail": _DETAIL}]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,7 +27,13 @@ from logs.storage.table import TABLE_COLUMN_NAMES
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), and the apostrophe that says that it is none.
 # Its own kind is marked as well, so that whoever removes one apostrophe from each cell that begins with one has the value back.
+# Quotes and blanks before it change nothing. A spreadsheet of a country that separates cells by semicolons (or one that is told to by tabs) cuts
+# our cells anew, so what follows such a separator within a value is a beginning, too; so is what follows a line end.
 RISKY_STARTS = frozenset("=+-@\t\r\n'\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")
+_SIGNS = "=+\\-@'\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+_HIDDEN_START = re.compile(rf'["\x20\xa0]{{1,16}}[{_SIGNS}]')
+_AFTER_SEPARATOR = re.compile(rf'(?<=[;\t\r\n])(?=["\x20\xa0]{{0,16}}[{_SIGNS}])')
+_SEPARATORS = re.compile(r"[;\t\r\n]")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -152,6 +159,10 @@ def _with_title(line: str, title: str | None) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if value.__class__ is str:
-        return "'" + value if value and value[0] in RISKY_STARTS else value
-    return _encode(value).decode() if value.__class__ is list else value
+    if value.__class__ is list:
+        value = _encode(value).decode()
+    if value.__class__ is not str or not value:
+        return value
+    if _SEPARATORS.search(value):
+        value = _AFTER_SEPARATOR.sub("'", value)
+    return "'" + value if value[0] in RISKY_STARTS or _HIDDEN_START.match(value) else value

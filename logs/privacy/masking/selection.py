@@ -19,6 +19,8 @@ from logs.privacy.masking.rules import OwnRule, RuleSet, compile_pattern, key_ex
 MAX_MEM_BYTES = 16 << 20
 MAX_CACHED_KEYS = 4096
 MAX_CACHED_KEY_CHARACTERS = 100
+MAX_CACHED_TEXTS = 4096
+MAX_CACHED_TEXT_CHARACTERS = 64
 # Detectors of what may hold other secrets come before the names, the others after.
 _EARLY = {rule.name for rule in itertools.takewhile(lambda rule: rule.names is None, BUILT_IN)}
 # A character of a name or a value may be written as \u0070 or %70, a space between digits as +.
@@ -99,10 +101,23 @@ class Selection:
         self._hints = _set_of(tuple(hints)) if hints else None
         self._keys = _set_of(tuple(key_patterns)) if key_patterns else None
         self._known_keys: dict[str, KeyFacts] = {}
+        self._plain_texts: set[str] = set()
 
     def hits(self, content: bytes) -> list[int] | None:
         """The numbers of those hints that the text has; None: it has none, so nothing in it is masked."""
         return self._hints.Match(content) if self._hints is not None else None
+
+    def is_plain(self, text: str) -> bool:
+        """Has the text no hint? Short texts come again and again; those that have none are remembered, so no secret is."""
+        if text in self._plain_texts:
+            return True
+        if self.hits(text.encode()) is not None:
+            return False
+        if len(text) <= MAX_CACHED_TEXT_CHARACTERS:
+            if len(self._plain_texts) >= MAX_CACHED_TEXTS:
+                self._plain_texts.clear()
+            self._plain_texts.add(text)
+        return True
 
     def key_rule(self, key: str) -> KeyRule | None:
         """The first rule for values of this key."""

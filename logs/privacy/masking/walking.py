@@ -91,7 +91,7 @@ class Walk:
     def _object(self, given: dict[str, Any], pointer: str) -> dict[str, Any]:
         if is_sealed(given):
             return given
-        hits, key_facts = self._selection.hits, self._selection.key_facts
+        is_plain, key_facts = self._selection.is_plain, self._selection.key_facts
         named = None if _NAME_KEYS.isdisjoint(given) else self._named_rule(given)
         changes: dict[str, tuple[str, Any]] = {}
         for key, value in given.items():
@@ -101,7 +101,7 @@ class Walk:
                 kind = type(value)
                 # Nearly every value goes one of these two ways.
                 if kind is str:
-                    if hits(value.encode()) is None:
+                    if is_plain(value):
                         continue
                 elif kind is not dict and kind is not list and kind is not int:
                     continue
@@ -159,9 +159,9 @@ class Walk:
 
     def _masked_text(self, text: str, *, is_sealed_as_redacted: bool = False) -> str:
         """The text without its secrets; those to be encrypted stay in it, and `_is_to_seal` is set."""
-        content = text.encode()
-        if self._selection.hits(content) is None or is_mark(text):
+        if self._selection.is_plain(text) or is_mark(text):
             return text
+        content = text.encode()
         for _ in range(MAX_ROUNDS):
             found = self._once(content, is_sealed_as_redacted=is_sealed_as_redacted)
             if found == content:
