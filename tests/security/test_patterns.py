@@ -259,7 +259,7 @@ def test_unknown_prefix_costs_what_a_wrong_secret_costs(monkeypatch: pytest.Monk
         compared.append((len(a), len(b)))
         return real(a, b)
 
-    monkeypatch.setattr("accounts.api_keys.hmac.compare_digest", compare)
+    monkeypatch.setattr("accounts.opaque.hmac.compare_digest", compare)
     work = []
     for tried in (f"alk_{prefix}_{'x' * 43}", f"alk_{'0' * 12}_{'x' * 43}"):
         compared.clear()
