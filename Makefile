@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types bench lock schema docs clean setup setup-dev
+.PHONY: help run test lint audit format types bench lock schema docs clean setup setup-dev
 PYTHON_IN_VENV := .venv/bin/python
 EMBEDDED := $(PYTHON_IN_VENV) -m auditlog_project.embedded
 # Both files for every Python and platform at once. No index address gets into them.
@@ -14,10 +14,14 @@ run: setup ## Start everything: PostgreSQL, Redis, web, worker, beat (Ctrl-C sto
 test: setup-dev ## Run the tests on servers of their own (ARGS="tests/unit -k name" for some of them)
 	$(PYTHON_IN_VENV) -m pytest $(if $(ARGS),$(ARGS),--cov)
 
-lint: types ## Check style, format, types and the arrows between packages
+lint: types ## Check style, format, types, the arrows between packages, and known dangerous code
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	.venv/bin/lint-imports
+	$(PYTHON_IN_VENV) -m bandit --quiet --configfile pyproject.toml --recursive accounts archival auditlog_project auditlog_verify logs manage.py
+
+audit: setup-dev ## Look for known vulnerabilities in the pinned packages (needs the network)
+	$(PYTHON_IN_VENV) scripts/audit
 
 format: setup-dev ## Rewrite the code in the project's format
 	$(PYTHON_IN_VENV) -m ruff check --fix .

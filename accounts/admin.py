@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,6 +14,7 @@ from django.utils import timezone
 from accounts import sign_in_admin  # noqa: F401  (registers how people sign in)
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, RateLimit, Tenant, User, ViewerToken
+from accounts.recorded_admin import RecordedAdmin
 from accounts.viewer_tokens import revoke_viewer_token
 
 
@@ -23,12 +25,18 @@ class MembershipInline(admin.TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(RecordedAdmin, DjangoUserAdmin):
+    resource_type = "audit_log_member"
     inlines = [MembershipInline]
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        # As the other pages: the new password counts when its change is recorded.
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
 
 
 @admin.register(Tenant)
-class TenantAdmin(admin.ModelAdmin):
+class TenantAdmin(RecordedAdmin):
     list_display = ["slug", "name", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["slug", "name"]
@@ -40,7 +48,8 @@ class TenantAdmin(admin.ModelAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):
+class MembershipAdmin(RecordedAdmin):
+    resource_type = "audit_log_member"
     list_display = ["user", "tenant", "role", "grant", "log_user_id"]
     list_filter = ["tenant", "role"]
     search_fields = ["user__username", "log_user_id"]
@@ -48,7 +57,8 @@ class MembershipAdmin(admin.ModelAdmin):
 
 
 @admin.register(AccessGrant)
-class AccessGrantAdmin(admin.ModelAdmin):
+class AccessGrantAdmin(RecordedAdmin):
+    resource_type = "audit_log_grant"
     list_display = ["name", "tenant", "state", "forced_query", "holders"]
     list_filter = ["tenant", "is_active"]
     search_fields = ["name", "tenant__slug"]
@@ -86,7 +96,8 @@ class AccessGrantAdmin(admin.ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(RecordedAdmin):
+    resource_type = "audit_log_key"
     list_display = ["name", "tenant", "prefix", "scopes", "grant", "state", "last_used_at"]
     list_filter = ["tenant"]
     search_fields = ["name", "prefix"]
@@ -119,15 +130,19 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke the selected keys")
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        for key in queryset:
-            revoke_api_key(key)
-        self.message_user(request, f"{queryset.count()} key(s) revoked. Every process refuses them within seconds.")
+        keys = list(queryset)
+        with transaction.atomic():
+            for key in keys:
+                revoke_api_key(key)
+            self.record(request, "REVOKE", keys)
+        self.message_user(request, f"{len(keys)} key(s) revoked. Every process refuses them within seconds.")
 
 
 @admin.register(ViewerToken)
-class ViewerTokenAdmin(admin.ModelAdmin):
+class ViewerTokenAdmin(RecordedAdmin):
     """Minted by the API, looked at and revoked here."""
 
+    resource_type = "audit_log_viewer_token"
     list_display = ["prefix", "tenant", "label", "query", "state", "expires_at"]
     list_filter = ["tenant"]
     search_fields = ["prefix", "label"]
@@ -149,15 +164,19 @@ class ViewerTokenAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke the selected tokens", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ViewerToken]) -> None:
-        for token in queryset:
-            revoke_viewer_token(token)
-        self.message_user(request, f"{queryset.count()} token(s) revoked. Every process refuses them within seconds.")
+        tokens = list(queryset)
+        with transaction.atomic():
+            for token in tokens:
+                revoke_viewer_token(token)
+            self.record(request, "REVOKE", tokens)
+        self.message_user(request, f"{len(tokens)} token(s) revoked. Every process refuses them within seconds.")
 
 
 @admin.register(RateLimit)
-class RateLimitAdmin(admin.ModelAdmin):
+class RateLimitAdmin(RecordedAdmin):
     """Limits beside those built in (docs/rate-limits.md). Every process counts by them within seconds."""
 
+    resource_type = "audit_log_limit"
     list_display = ["endpoint_class", "subject_kind", "tenant", "api_key", "membership", "amount", "window_seconds", "is_active"]
     list_filter = ["endpoint_class", "subject_kind", "is_active", "tenant"]
     list_select_related = ["tenant", "api_key", "membership__user", "membership__tenant"]

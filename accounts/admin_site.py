@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django import forms
@@ -15,8 +16,10 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from accounts import second_factor
-from accounts.problems import LockedOut, Problem
+from accounts.problems import LockedOut, Problem, Unavailable
 from accounts.sign_in import identify, recorded
+
+logger = logging.getLogger(__name__)
 
 
 class SignInForm(AdminAuthenticationForm):
@@ -39,6 +42,9 @@ class SignInForm(AdminAuthenticationForm):
                 self.confirm_login_allowed(user)
                 recorded(self.request, user, "LOGIN", second_factor=user.otp_device is not None)
                 self.user_cache = user
+            except Unavailable:
+                # A problem document, as everywhere.
+                raise
             except Problem as problem:
                 raise ValidationError(_sentence(problem), code=problem.code) from problem
         return self.cleaned_data
@@ -66,7 +72,11 @@ class AdminSite(admin.AdminSite):
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         if request.user.is_authenticated:
-            recorded(request, request.user, "LOGOUT")
+            try:
+                recorded(request, request.user, "LOGOUT")
+            except Unavailable:
+                # A person who wants to go is not held.
+                logger.warning("the sign-out of user %s is not recorded", request.user.pk)
         return super().logout(request, extra_context)
 
 

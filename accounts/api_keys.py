@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from django.utils import timezone
 
 from accounts import standing
+from accounts.deeds import Actor
 from accounts.models import AccessGrant, ApiKey, Tenant, User
 from accounts.opaque import FORM, is_stored_as, new_opaque, read_opaque
 from accounts.principals import Principal
@@ -61,12 +62,15 @@ def principal_of_key(key: str) -> Principal:
     if not is_stored_as(given, row.digest if row else None) or row is None:
         raise NotAuthenticated("The API key is not known.", code="unknown_api_key")
     now = timezone.now()
+    source = f"key:{row.prefix}"
+    # Of these, and of no other, is it known that somebody holds the key itself.
+    holder = Actor(row.tenant_id, source, source)
     if row.revoked_at is not None:
-        raise NotAuthenticated("The API key was revoked.", code="revoked_api_key")
+        raise NotAuthenticated("The API key was revoked.", code="revoked_api_key").blaming(holder)
     if row.expires_at is not None and row.expires_at <= now:
-        raise NotAuthenticated("The API key has expired.", code="expired_api_key")
+        raise NotAuthenticated("The API key has expired.", code="expired_api_key").blaming(holder)
     if not row.tenant.is_active:
-        raise NotAuthenticated("The API key's tenant is not active.", code="inactive_tenant")
+        raise NotAuthenticated("The API key's tenant is not active.", code="inactive_tenant").blaming(holder)
     if row.last_used_at is None or now - row.last_used_at >= LAST_USED_PRECISION:
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
     return standing.of_key(row)

@@ -8,7 +8,12 @@ class AccountsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from accounts import checks, schema  # noqa: F401  (registers system checks and OpenAPI extensions)
+        from django.contrib import admin
+
+        from accounts import checks, recorded_admin, schema  # noqa: F401  (registers system checks and OpenAPI extensions)
+
+        # Whatever apps register has been registered by now: Django's admin, which looks for it, comes before this app.
+        recorded_admin.cover(admin.site)
 
 
 class AdminConfig(admin_apps.AdminConfig):

@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts import api_keys, standing, viewer_tokens
+from accounts.deeds import Actor
 from accounts.models import Membership, User
 from accounts.principals import Principal, cache, credential_digest
 from accounts.problems import NotAllowed, NotAuthenticated, NotFound, Refused
@@ -49,7 +50,7 @@ def authenticate(request: HttpRequest) -> Principal | None:
 
 def _in_tenant(principal: Principal, tenant: str | None) -> Principal:
     if tenant is not None and tenant != principal.tenant_slug:
-        raise NotAllowed("The credential belongs to another tenant than X-Tenant says.")
+        raise NotAllowed("The credential belongs to another tenant than X-Tenant says.").blaming(Actor.of(principal))
     return principal
 
 
@@ -79,9 +80,9 @@ def _principal_of_token(credential: str, tenant: str | None) -> Principal:
     memberships = list(Membership.objects.select_related(*standing.MEMBER_RELATED).filter(user=user, tenant__is_active=True))
     if tenant is not None:
         # The same answer for a tenant that does not exist and for one that is not yours: neither is confirmed.
-        memberships = [membership for membership in memberships if membership.tenant.slug == tenant]
+        own, memberships = memberships, [membership for membership in memberships if membership.tenant.slug == tenant]
         if not memberships:
-            raise NotFound(f"You belong to no tenant {tenant!r}.")
+            raise NotFound(f"You belong to no tenant {tenant!r}.").blaming(*map(Actor.of_member, own))
     if not memberships:
         raise NotAllowed("You belong to no tenant.")
     if len(memberships) > 1:

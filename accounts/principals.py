@@ -30,7 +30,8 @@ class Principal:
     """Who calls and what they may do. `source` is what entries record: `key:<prefix>`, `user:<name>` or `viewer:<prefix>`.
 
     `own_user_id` is set for role User: the only `user_id` that they may post. `granted` is what a grant or a viewer token lets them see;
-    without one it is the role's: the whole log, or for role User their own entries. `expires_at`: until then all this is so.
+    without one it is the role's: the whole log, or for role User their own entries. `expires_at`: until then all this is so. `log_user_id`:
+    the `user_id` by which entries mean a person.
     """
 
     tenant_id: uuid.UUID
@@ -43,9 +44,15 @@ class Principal:
     own_user_id: str | None = None
     granted: Restriction | None = None
     expires_at: datetime.datetime | None = None
+    log_user_id: str | None = None
 
     # Django REST framework asks its `request.user` for this.
     is_authenticated = True
+
+    @property
+    def acts_as(self) -> str:
+        """The `user_id` of entries about what this principal does."""
+        return self.log_user_id or self.source
 
     @property
     def restriction(self) -> Restriction:

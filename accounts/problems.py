@@ -4,6 +4,7 @@
     ├── Refused        4xx: the caller's doing; says where (`pointer`) and what would be right
     │   └── PayloadTooLarge, NotAuthenticated, NotAllowed, NotFound, ChangedMeanwhile, ...
     └── Unavailable    503 with Retry-After: ours or the database's doing; nothing was stored unless it says so
+        └── NotRecorded    what was asked would leave no entry, so it is not done
 
 `logs.errors` continues the tree. Every problem has a stable `code`; `type` is `urn:auditlog:problem:<code>`.
 """
@@ -15,12 +16,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
+
+if TYPE_CHECKING:
+    from accounts.deeds import Actor
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -49,7 +53,10 @@ def escape_pointer(token: str) -> str:
 
 
 class Problem(Exception):
-    """An answer that is not a success. `headers` are sent with it."""
+    """An answer that is not a success. `headers` are sent with it.
+
+    `suspects`: whose credential was refused, for each log that it concerns; where that can be told.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -61,6 +68,12 @@ class Problem(Exception):
         self.faults = tuple(faults)
         self.headers = dict(headers or {})
         self.members = members
+        self.suspects: Sequence[Actor] = ()
+
+    def blaming(self, *suspects: Actor) -> Self:
+        """This problem, with the actors whose credential is bad."""
+        self.suspects = suspects
+        return self
 
     @classmethod
     def internal(cls) -> Problem:
@@ -203,6 +216,16 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **members)
 
 
+class NotRecorded(Unavailable):
+    """Whatever is done to the log has to be recorded in it. That failed, so it is not done."""
+
+    code = "not_recorded"
+    title = "The deed could not be recorded"
+
+    def __init__(self) -> None:
+        super().__init__("Every use of the log is recorded in it, and that is not possible at the moment. Nothing was done or given.")
+
+
 class DeferredResponse(HttpResponse, abc.ABC):
     """An answer that is known later, without a thread that waits for it. The HTTP bridge finishes it.
 
@@ -226,8 +249,9 @@ class DeferredResponse(HttpResponse, abc.ABC):
         """Fill the response in: no answer came in time."""
 
     def become(self, other: HttpResponse) -> None:
-        """Take over status, headers and body of `other`."""
+        """Take over status, headers, cookies and body of `other`."""
         self.status_code = other.status_code
+        self.cookies.update(other.cookies)
         for name, value in other.items():
             self.headers[name] = value
         self.content = other.content
@@ -289,10 +313,6 @@ def _faults(detail: Any, pointer: str) -> list[Fault]:
             found += _faults(value, f"{pointer}/{index}" if is_nested else pointer)
         return found
     return [Fault(pointer, getattr(detail, "code", "invalid"), str(detail))]
-
-
-def not_found_page(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return NotFound(f"There is nothing at {request.path_info}.").response()
 
 
 def bad_request_page(request: HttpRequest, exception: Exception) -> HttpResponse:

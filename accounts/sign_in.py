@@ -5,7 +5,6 @@ Unknown names and wrong passwords cost the same: both are counted, both have a p
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -15,10 +14,11 @@ from django.utils import timezone
 from accounts import lock_out, second_factor
 from accounts.addresses import client_address
 from accounts.deeds import Deed
+from accounts.extensions import Outcome
 from accounts.models import User
 from accounts.problems import LockedOut, NotAuthenticated
+from accounts.sign_ins import record_session
 
-logger = logging.getLogger(__name__)
 SESSION = "audit_log_session"
 FAILED = "No active account found with the given credentials"
 CODE_NEEDED = "This account has a second factor. Send the code of the authenticator, or a recovery code, as well."
@@ -55,16 +55,12 @@ def identify(request: HttpRequest, name: str, password: str, code: str | None) -
     return user
 
 
-def recorded(request: HttpRequest | None, user: User | None, action: str, outcome: str = "success", **metadata: Any) -> None:
+def recorded(request: HttpRequest | None, user: User | None, action: str, outcome: Outcome = "success", **metadata: Any) -> None:
     """Make an entry of a deed of sessions in each log that it concerns. Raises Unavailable: then it may not be done.
 
     `user` None: somebody by a name that nobody has.
     """
-    _recorded_by_the_door(request, user, Deed(action, SESSION), outcome, metadata)
-
-
-def _recorded_by_the_door(request: HttpRequest | None, user: User | None, deed: Deed, outcome: str, metadata: dict[str, Any]) -> None:
-    logger.info("%s of user %s: %s %s", deed.action, user.pk if user else None, outcome, metadata)
+    record_session(request, user, Deed(action, SESSION), outcome, **metadata)
 
 
 def _failed(request: HttpRequest, user: User | None, attempt: lock_out.Attempt, reason: str) -> None:

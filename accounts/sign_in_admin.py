@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from accounts import second_factor
 from accounts.models import Authenticator, TokenFamily
+from accounts.recorded_admin import RecordedAdmin
 from accounts.sign_in import recorded
 
 
-class LookOnlyAdmin(admin.ModelAdmin):
+class LookOnlyAdmin(RecordedAdmin):
     """Rows that come about by signing in, not by hand."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -46,6 +46,7 @@ def of_member(membership: Membership, *, expires_at: datetime.datetime | None = 
         user_pk=membership.user_id,
         own_user_id=membership.own_user_id if role == Role.USER else None,
         expires_at=expires_at,
+        log_user_id=membership.own_user_id,
     )
     grant = membership.grant
     return plain if grant is None else _under(plain, grant, grant.limits(own_user_id=membership.own_user_id))

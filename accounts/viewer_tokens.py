@@ -13,9 +13,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import standing
+from accounts.deeds import Actor
 from accounts.models import ApiKey, Membership, ViewerToken
 from accounts.opaque import is_stored_as, new_opaque, read_opaque
-from accounts.principals import Principal
+from accounts.principals import VIEWER_SOURCE, Principal
 from accounts.problems import NotAllowed, NotAuthenticated
 
 MARK = "alv_"
@@ -77,15 +78,17 @@ def principal_of_viewer(token: str) -> Principal:
     row = ViewerToken.objects.select_related(*standing.VIEWER_RELATED).filter(prefix=given.prefix).first() if given else None
     if not is_stored_as(given, row.digest if row else None) or row is None:
         raise NotAuthenticated("The viewer token is not known.", code="unknown_viewer_token")
+    source = f"{VIEWER_SOURCE}{row.prefix}"
+    holder = Actor(row.tenant_id, source, source)
     if row.revoked_at is not None:
-        raise NotAuthenticated("The viewer token was revoked.", code="revoked_viewer_token")
+        raise NotAuthenticated("The viewer token was revoked.", code="revoked_viewer_token").blaming(holder)
     if row.expires_at <= timezone.now():
-        raise NotAuthenticated("The viewer token has expired.", code="expired_viewer_token")
+        raise NotAuthenticated("The viewer token has expired.", code="expired_viewer_token").blaming(holder)
     if not row.tenant.is_active:
-        raise NotAuthenticated("The viewer token's tenant is not active.", code="inactive_tenant")
+        raise NotAuthenticated("The viewer token's tenant is not active.", code="inactive_tenant").blaming(holder)
     principal = standing.of_viewer(row)
     if principal is None:
-        raise NotAuthenticated("Whoever minted the viewer token may mint no more.", code="revoked_viewer_token")
+        raise NotAuthenticated("Whoever minted the viewer token may mint no more.", code="revoked_viewer_token").blaming(holder)
     return principal
 
 

@@ -30,7 +30,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from accounts.problems import DeferredResponse, PayloadTooLarge, Problem, Unavailable
+from accounts.problems import DeferredResponse, PayloadTooLarge, Problem, Refused, Unavailable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -61,6 +61,9 @@ class HttpBridge:
         try:
             body = await self._read_body(scope, receive)
         except ClientGone:
+            # A body whose framing is broken (chunks of no size) looks the same from here, and there the client waits for an answer.
+            refusal = Refused("The body did not arrive whole.", headers={"Connection": "close"})
+            await _send_whole(refusal.response(), send, head_only=False)
             return
         except Problem as problem:
             await _send_whole(problem.response(), send, head_only=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
+import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import sys
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def schema_page(servers: EmbeddedServers, database: str) -> str:
     """The page for a migrated `database` of running `servers`. Raises SetupError if pg_dump fails."""
     url = servers.postgres.url(MAINTENANCE_ROLE, database)
     command = [str(servers.postgres.programs / "pg_dump"), "--schema-only", "--schema", "auditlog", "--no-owner", "--dbname", url]
-    done = subprocess.run(command, env={"LC_ALL": "C", "TZ": "UTC"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={"LC_ALL": "C", "TZ": "UTC"}, capture_output=True, text=True, check=False)  # nosec B603  # arguments of ours, as a list
     if done.returncode != 0:
         raise SetupError(f"pg_dump failed: {done.stderr.strip()}")
     return HEAD + "\n" + _BLANK_LINES.sub("\n\n", _NOISE.sub("", done.stdout)).strip() + "\n"
@@ -37,7 +37,7 @@ def main() -> int:
     with scratch_servers() as servers:
         environment = os.environ | servers.environment() | {"AUDITLOG_STATE_DIR": str(servers.folders.state)}
         command = [sys.executable, str(CHECKOUT / "manage.py"), "migrate", "--no-input", "--verbosity", "0"]
-        subprocess.run(command, cwd=CHECKOUT, env=environment, check=True)
+        subprocess.run(command, cwd=CHECKOUT, env=environment, check=True)  # nosec B603  # arguments of ours, as a list
         print(schema_page(servers, servers.database), end="")
     return 0
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 import warnings
 from pathlib import Path
@@ -51,6 +52,12 @@ REDIS_URL = env.text("REDIS_URL", None, "Redis or Valkey, as redis://host:port/0
 SECRET_KEY = env.text("AUDITLOG_SECRET_KEY", None, "At least 32 random characters; signs sessions and page cursors, seals second factors.")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("AUDITLOG_SECRET_KEY is shorter than 32 characters.")
+AUDITLOG_MASTER_KEY = env.text(
+    "AUDITLOG_MASTER_KEY",
+    "",
+    "Base64 of the 32 bytes that wrap the keys by which fields of entries are encrypted. Several, separated by commas or lines: the first wraps, all "
+    "unwrap. Web processes and workers need it. What was encrypted under one that is lost is lost.",
+)
 SECRET_KEY_FALLBACKS = env.items("AUDITLOG_OLD_SECRET_KEYS", "", "Earlier values of AUDITLOG_SECRET_KEY: what they signed or sealed stays good.")
 AUDITLOG_TOKEN_KEY = env.text(
     "AUDITLOG_TOKEN_KEY",
@@ -153,6 +160,17 @@ AUDITLOG_ANCHOR_URL = env.text(
 AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
 AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
 
+_outbound = env.items(
+    "AUDITLOG_OUTBOUND_ALLOW",
+    "",
+    "Networks (10.1.2.0/24) that may be called though they are not public: where receivers of webhooks run inside. "
+    "The addresses in this environment (AUDITLOG_CHECKPOINT_WEBHOOK, AUDITLOG_WITNESSES) need no such leave.",
+)
+try:
+    AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network(_network) for _network in _outbound]
+except ValueError as _error:
+    raise ImproperlyConfigured(f"AUDITLOG_OUTBOUND_ALLOW: {_error}.") from _error
+
 # -- export --------------------------------------------------------------------------------------------------------
 AUDITLOG_EXPORT_STREAMS = env.integer(
     "AUDITLOG_EXPORT_STREAMS", 4, "Exports that one web process sends at a time, each with a database connection; beyond it callers get 503.", least=1
@@ -187,6 +205,18 @@ AUDITLOG_METRICS_TOKEN = env.text("AUDITLOG_METRICS_TOKEN", "", "Bearer token by
 # -- accounts ------------------------------------------------------------------------------------------------------
 AUDITLOG_CREDENTIAL_CACHE_SECONDS = env.seconds(
     "AUDITLOG_CREDENTIAL_CACHE_SECONDS", 2, "How long a checked credential is taken as valid; a revocation takes effect within it."
+)
+AUDITLOG_OPERATOR_TENANT = env.text(
+    "AUDITLOG_OPERATOR_TENANT",
+    "",
+    "Slug of the tenant in whose log stands what concerns no tenant: sign-ins of unknown names, the admin's own objects.",
+    shown_default="the oldest active tenant",
+)
+AUDITLOG_REFUSALS_PER_MINUTE = env.integer(
+    "AUDITLOG_REFUSALS_PER_MINUTE",
+    20,
+    "Refused attempts of one actor at one address that each web process records in a minute; the next entry counts those left out.",
+    least=1,
 )
 _access_minutes = env.integer("AUDITLOG_ACCESS_TOKEN_MINUTES", 15, "Life of an access token.", least=1)
 _refresh_hours = env.integer("AUDITLOG_REFRESH_TOKEN_HOURS", 24, "Life of a refresh token.", least=1)
@@ -378,7 +408,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     # One name for one set of words, whichever field has them.
-    "ENUM_NAME_OVERRIDES": {"Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"], "Outcome": ["unknown", "success", "failure"]},
+    "ENUM_NAME_OVERRIDES": {
+        "Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"],
+        "Outcome": ["unknown", "success", "failure"],
+        "MaskingAction": ["redact", "partial", "hash", "encrypt", "drop"],
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 
@@ -442,13 +476,19 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {"line": {"()": "auditlog_project.log_lines.InertFormatter", "format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Refusals (4xx) are answers, not faults of the server.
         "django.request": {"level": "ERROR"},
+        # Django's own handlers: a line for each request of `runserver`, and mail to people who do not exist.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         "psycopg.pool": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
+        # The web server's, whose own formatter prints what comes.
+        "_granian": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
     },
 }

@@ -29,5 +29,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 handler400 = "accounts.problems.bad_request_page"
-handler404 = "accounts.problems.not_found_page"
+handler404 = "accounts.recording.unknown_route"
 handler500 = "accounts.problems.server_error_page"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from auditlog_verify.bundle import BundleError, Verdict, check_bundle
+from auditlog_verify.inert import inert
 from auditlog_verify.notes import NoteError, VerifierKey
 
 
@@ -33,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Path(options.bundle).open("rb") as file:
             verdict = check_bundle(file, keys, tenant=options.tenant)
     except (OSError, UnicodeDecodeError) as error:
-        print(f"CAN'T BE READ: {error}", file=sys.stderr)
+        print(f"CAN'T BE READ: {inert(str(error))}", file=sys.stderr)
         return 2
     except (BundleError, NoteError) as error:
-        print(f"CAN'T BE CHECKED: {error}", file=sys.stderr)
+        print(f"CAN'T BE CHECKED: {inert(str(error))}", file=sys.stderr)
         return 2
     for line in explain(verdict, keys_are_given=keys is not None):
-        print(line)
+        # A bundle may come from anybody.
+        print(inert(line))
     return 0 if verdict.is_valid else 1
 
 

@@ -15,7 +15,17 @@ from benchmarks.cloudtrail import cloudtrail_entries
 from benchmarks.limits import COPY_CONNECTIONS, RawCopy
 from benchmarks.load import Client, Outcome, latency_figures
 from benchmarks.masked import with_masking_of_without
-from benchmarks.product import WEB_WORKERS, Installation, SequencerProcess, check_that_all_are_stored, installation, product_server, sequencer
+from benchmarks.product import (
+    WEB_WORKERS,
+    Installation,
+    SequencerProcess,
+    WebServer,
+    check_that_all_are_stored,
+    installation,
+    product_server,
+    sequencer,
+    with_tenant,
+)
 from benchmarks.report import Report, Target, progress
 from benchmarks.rows import Entry, application_entries, bulk_bodies
 
@@ -29,6 +39,7 @@ TARGETS = {
     "of_raw_copy": Target(least=0.5),
     "with_sequencer_of_without": Target(least=0.9),
     "with_masking_of_without": Target(least=0.85),
+    "with_encryption_of_without": Target(least=0.8),
     "integrity_bytes_per_entry": Target(below=64),
     "cloudtrail_of_raw_copy": Target(least=0.5),
     "web_rss_mib": Target(below=300),
@@ -128,6 +139,7 @@ def run(*, is_quick: bool) -> Report:
             connections=CONNECTIONS,
             batch=BATCH,
         )
+        with_encryption = _with_encryption_of_without(installed, web, scale)
         sequencing.wait_until_all_is_sequenced()
         integrity_bytes = _integrity_bytes_per_entry(installed)
         curve = {str(batch): _rate_of_batches(client, entries, batch, scale.curve_seconds) for batch in scale.curve}
@@ -160,12 +172,33 @@ def run(*, is_quick: bool) -> Report:
         limits={"raw_copy_entries_per_s": application.copy_entries_per_s, "cloudtrail_raw_copy_entries_per_s": cloudtrail.copy_entries_per_s},
         ratios={
             "with_masking_of_without": with_masking,
+            "with_encryption_of_without": with_encryption,
             "with_sequencer_of_without": application.entries_per_s / median(without),
             "of_raw_copy": application.entries_per_s / application.copy_entries_per_s,
             "cloudtrail_of_raw_copy": cloudtrail.entries_per_s / cloudtrail.copy_entries_per_s,
         },
         targets=TARGETS,
     )
+
+
+def _with_encryption_of_without(installed: Installation, web: WebServer, scale: Scale) -> float:
+    """The rate of entries that all have `before` and `after`, for a tenant that encrypts them, of that for one that does not."""
+    requests = bulk_bodies([entry for entry in application_entries(SEED, 4 * scale.pool) if "before" in entry], BATCH)
+    rates: dict[str, list[float]] = {"encrypted": [], "clear": []}
+    tenants = {"encrypted": with_tenant(installed, "encrypted"), "clear": with_tenant(installed, "clear", encrypted_fields=[])}
+    clients = {name: Client(web, "/api/v1/logs/bulk", f"Bearer {tenant.api_key}") for name, tenant in tenants.items()}
+    posts = {name: client.requests(requests) for name, client in clients.items()}
+    for number in range(-1, scale.rounds):
+        for name in sorted(rates, reverse=bool(number % 2)):
+            seconds = scale.warm_up_seconds if number < 0 else scale.seconds
+            outcome = clients[name].run(posts[name], seconds, connections=CONNECTIONS, entries_per_request=BATCH)
+            if number >= 0:
+                rates[name].append(outcome.entries_per_s)
+        if number >= 0:
+            progress(number, {name: found[-1] for name, found in rates.items()})
+    for name, tenant in tenants.items():
+        check_that_all_are_stored(tenant, clients[name].acknowledged)
+    return median(rates["encrypted"]) / median(rates["clear"])
 
 
 def _rate_of_batches(client: Client, entries: list[Entry], batch: int, seconds: float) -> float:

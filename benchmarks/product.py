@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -90,6 +90,27 @@ def installation() -> Iterator[Installation]:
         installed = Installation(servers, environment, tenant_id, key[0], f"key:{key[1]}")
         installed.lift_limits()
         yield installed
+
+
+_MAKE_TENANT = """
+from accounts.api_keys import create_api_key
+from accounts.models import Tenant
+from accounts.models.api_key import Scope
+from logs.models import LogSettings
+tenant = Tenant.objects.create(slug={name!r}, name={name!r})
+LogSettings.objects.create(tenant=tenant, **{log_settings!r})
+print(tenant.id, create_api_key(tenant, "benchmark", Scope.values)[1])
+"""
+
+
+def with_tenant(installed: Installation, name: str, **log_settings: object) -> Installation:
+    """The same installation as another, new tenant of it has it, whose log has these settings."""
+    command = [sys.executable, str(CHECKOUT / "manage.py"), "shell", "-c", _MAKE_TENANT.format(name=name, log_settings=log_settings)]
+    printed = run_program(command, installed.environment)
+    key = API_KEY.search(printed)
+    if key is None:
+        raise BenchmarkFailed(f"no tenant was made: {printed}")
+    return replace(installed, tenant_id=printed[: key.start()].split()[-1], api_key=key[0], source=f"key:{key[1]}")
 
 
 def run_program(command: Sequence[str], environment: Mapping[str, str]) -> str:

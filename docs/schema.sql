@@ -37,17 +37,25 @@ $$;
 
 CREATE FUNCTION auditlog.entry_text(user_id text, resource_type text, resource_id text, message text, metadata jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE COST 500 PARALLEL SAFE
-    AS $$
+    AS $_$
 DECLARE
-    json text := metadata::text;
+    json  text := metadata::text;
+    words text := message;
 BEGIN
+    -- Pieces of ciphertext are no words. (Entries from before this function hold none, so their index stays right.)
+    IF strpos(json, '{"$encrypted"') > 0 THEN
+        json := regexp_replace(json, '\{"\$encrypted": "[^"]*"\}', '{}', 'g');
+    END IF;
+    IF starts_with(words, '[encrypted:v1.') AND words ~ '^\[encrypted:v1\.[1-9][0-9]{0,18}\.[A-Za-z0-9_-]{39,}\]$' THEN
+        words := '';
+    END IF;
     IF strpos(json, '\') > 0 THEN
         json := regexp_replace(json, '\\(?:u[0-9a-f]{4}|.)', ' ', 'g');
     END IF;
-    RETURN lower(left(user_id || E'\x01' || resource_type || E'\x01' || coalesce(resource_id, '') || E'\x01' || coalesce(message, '')
+    RETURN lower(left(user_id || E'\x01' || resource_type || E'\x01' || coalesce(resource_id, '') || E'\x01' || coalesce(words, '')
                       || coalesce(E'\x01' || replace(json, '"', E'\x01'), ''), 131072) COLLATE "pg_c_utf8");
 END
-$$;
+$_$;
 
 CREATE FUNCTION auditlog.entry_words(tenant_id uuid, severity smallint, outcome smallint, action text, source text, changed_fields text[], user_id text, resource_type text, resource_id text, message text, metadata jsonb) RETURNS tsvector
     LANGUAGE plpgsql IMMUTABLE COST 4000 PARALLEL SAFE
@@ -317,6 +325,7 @@ CREATE TABLE auditlog.logs_head (
     signed_at timestamp with time zone NOT NULL,
     kept_size bigint NOT NULL,
     kept_at timestamp with time zone NOT NULL,
+    own_count bigint DEFAULT 0 NOT NULL,
     CONSTRAINT logs_head_check CHECK ((octet_length(peaks) = (32 * bit_count((tree_size)::bit(64))))),
     CONSTRAINT logs_head_root_hash_check CHECK ((octet_length(root_hash) = 32)),
     CONSTRAINT logs_head_tree_size_check CHECK ((tree_size >= 0))
@@ -332,7 +341,8 @@ CREATE VIEW auditlog.logs_head_view AS
     checkpoint,
     signed_at,
     kept_size,
-    kept_at
+    kept_at,
+    own_count
    FROM auditlog.logs_head
   WHERE (tenant_id = (NULLIF(current_setting('auditlog.tenant'::text, true), ''::text))::uuid);
 
@@ -515,6 +525,8 @@ CREATE INDEX logs_checkpoint_tenant ON auditlog.logs_checkpoint USING btree (ten
 CREATE INDEX logs_checkpoint_unpublished ON auditlog.logs_checkpoint USING btree (id) WHERE (published_at IS NULL);
 
 CREATE INDEX logs_compaction_due ON auditlog.logs_compaction USING btree (hours_before);
+
+CREATE INDEX logs_data_key_erased ON auditlog.logs_data_key USING btree (tenant_id, erased_at) WHERE (erased_at IS NOT NULL);
 
 CREATE UNIQUE INDEX logs_data_key_pseudonym ON auditlog.logs_data_key USING btree (tenant_id, pseudonym);
 

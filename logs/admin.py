@@ -18,6 +18,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from accounts.problems import Invalid
+from accounts.recorded_admin import RecordedAdmin
 from accounts.standing import of_now
 from logs.catalogue import check_schema
 from logs.masking_rules import Preview, preview
@@ -25,6 +26,7 @@ from logs.models import (
     ActionDefinition,
     ActionSchema,
     BuiltInMasking,
+    EncryptedField,
     LogSettings,
     MaskedField,
     MaskingKind,
@@ -37,9 +39,19 @@ from logs.saved_searches import forget
 from logs.verification.runs import findings_of
 
 
+class LogSettingsForm(forms.ModelForm):
+    encrypted_fields = forms.MultipleChoiceField(
+        choices=EncryptedField.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Encrypted as a whole in entries to come; what is stored stays as it is.",
+    )
+
+
 @admin.register(LogSettings)
-class LogSettingsAdmin(admin.ModelAdmin):
-    list_display = ["tenant", "catalogue_mode"]
+class LogSettingsAdmin(RecordedAdmin):
+    form = LogSettingsForm
+    list_display = ["tenant", "catalogue_mode", "encrypted_fields", "encrypted_metadata_keys", "pseudonymises_users"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: LogSettings | None = None) -> list[str]:
         return ["tenant"] if obj else []
@@ -69,7 +81,8 @@ class ActionSchemaInline(admin.TabularInline):
 
 
 @admin.register(ActionDefinition)
-class ActionDefinitionAdmin(admin.ModelAdmin):
+class ActionDefinitionAdmin(RecordedAdmin):
+    resource_type = "audit_log_action"
     list_display = ["name", "tenant", "title_template", "default_severity"]
     list_filter = ["tenant"]
     search_fields = ["name"]
@@ -77,9 +90,10 @@ class ActionDefinitionAdmin(admin.ModelAdmin):
 
 
 @admin.register(VerificationRun)
-class VerificationRunAdmin(admin.ModelAdmin):
+class VerificationRunAdmin(RecordedAdmin):
     """Runs are made by `verify_log` and by the schedule; they are looked at here."""
 
+    resource_type = "audit_log_verification"
     list_display = ["tenant", "started_at", "duration", "low", "high", "verified_count", "result", "started_by"]
     list_filter = ["result", "tenant"]
     readonly_fields = ["tenant", "started_by", "started_at", "finished_at", "duration", "low", "high", "verified_count", "result", "findings_in_words", "error"]
@@ -100,9 +114,10 @@ class VerificationRunAdmin(admin.ModelAdmin):
 
 
 @admin.register(SavedSearch)
-class SavedSearchAdmin(admin.ModelAdmin):
+class SavedSearchAdmin(RecordedAdmin):
     """Searches are saved and changed over the API, which checks the question; here they are described, shared or not, and deleted."""
 
+    resource_type = "audit_log_saved_search"
     list_display = ["name", "owner", "tenant", "is_shared", "updated_at"]
     list_filter = ["tenant", "is_shared"]
     search_fields = ["name", "owner__username"]
@@ -146,7 +161,7 @@ class MaskingRuleForm(forms.ModelForm):
 
 
 @admin.register(MaskingRule)
-class MaskingRuleAdmin(admin.ModelAdmin):
+class MaskingRuleAdmin(RecordedAdmin):
     """New rules begin switched off: they are looked at on recent entries first, by their preview."""
 
     form = MaskingRuleForm
@@ -222,7 +237,7 @@ class BuiltInMaskingForm(forms.ModelForm):
 
 
 @admin.register(BuiltInMasking)
-class BuiltInMaskingAdmin(admin.ModelAdmin):
+class BuiltInMaskingAdmin(RecordedAdmin):
     """What a tenant wants otherwise of a built-in rule. Without a row the rule is on, with its own action."""
 
     form = BuiltInMaskingForm

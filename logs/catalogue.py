@@ -61,12 +61,23 @@ class _Action:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptionSettings:
+    """What of a tenant's entries is encrypted. `subject_key`: the metadata key that names the data subject; empty: the user is."""
+
+    fields: frozenset[str] = frozenset()
+    metadata_keys: frozenset[str] = frozenset()
+    subject_key: str = ""
+    pseudonymises_users: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TenantCatalogue:
     """One tenant's settings for its log and its described actions."""
 
     id_secret: bytes
     mode: CatalogueMode
     actions: dict[str, _Action] = field(default_factory=dict)
+    encryption: EncryptionSettings = EncryptionSettings()
 
     @property
     def is_checked(self) -> bool:
@@ -157,4 +168,5 @@ def _load(tenant_id: uuid.UUID) -> TenantCatalogue:
         )
         for definition in ActionDefinition.objects.filter(tenant_id=tenant_id)
     }
-    return TenantCatalogue(bytes(row.id_secret), CatalogueMode(row.catalogue_mode), actions)
+    encryption = EncryptionSettings(frozenset(row.encrypted_fields), frozenset(row.encrypted_metadata_keys), row.subject_key, row.pseudonymises_users)
+    return TenantCatalogue(bytes(row.id_secret), CatalogueMode(row.catalogue_mode), actions, encryption)

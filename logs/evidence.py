@@ -88,6 +88,32 @@ def write_evidence(question: EvidenceQuestion, may_go_on: Callable[[], bool]) ->
     return _lines(header, itertools.chain([next(pages)], pages))
 
 
+class CountedLines:
+    """The lines of an evidence bundle, counted as they go by."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines = lines
+        self._count = 0
+        self._is_over = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            line = next(self._lines)
+        except StopIteration:
+            self._is_over = True
+            raise
+        self._count += line.count(b"\n")
+        return line
+
+    @property
+    def entries(self) -> int:
+        """How many of them are entries: all but the header and the footer."""
+        return max(self._count - 1 - self._is_over, 0)
+
+
 @dataclass(frozen=True)
 class _Page:
     """Entries with their proofs; how many had no position yet; and whether there are more that the question finds."""

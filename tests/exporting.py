@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ EXPORTS = "/api/v1/exports"
 # What has everything in it that a format may stumble over: quotes, separators, line ends, formulas, every kind of JSON number and text.
 HOSTILE: list[dict[str, Any]] = [
     {"user_id": '=cmd|"/C calc"!A0', "message": "a,b;c\td\r\ne\nf\"g'h", "resource_id": "+1", "session_id": "-2", "request_id": "@SUM(A1)"},
+    {"message": "a;=1+1\n@SUM(A1);\"-2;'=x\t\t+1; \"=\"\";'';", "resource_id": ' "=1', "session_id": "\xa0+1", "user_agent": "a;b\r\n\r\n- c"},
     {"message": "'already marked", "user_agent": "\tTab", "resource_id": "\rReturn", "session_id": "\N{FULLWIDTH EQUALS SIGN}1"},
     {"message": "", "user_agent": '"', "metadata": {}, "before": {"": None}, "after": {"a": [1, 2.5, -0.0, 1e300, True, None, "x\"\\\u2028\U0001f600"]}},
     {"metadata": {"n": 12345678901234567890, "nested": {"deep": [[], {}, [{}]]}, '"quoted"\n': "\u0001\u001f\u007f"}, "ip_address": "2001:db8::1"},
@@ -59,8 +61,8 @@ def read_csv(content: bytes) -> list[tuple[Any, ...]]:
     header, *rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True))
     assert tuple(header) == TABLE_COLUMN_NAMES
     for row in rows:
-        assert not any(cell and cell[0] in "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}" for cell in row), row
-    return [_row_of_texts([cell.removeprefix("'") for cell in row]) for row in rows]
+        assert not any(re.search(r"(?:\A|[;\t\r\n])[\"\x20\xa0]{0,16}[=+@\uff1d-]", cell) or cell[:1] in ("\t", "\r", "\n") for cell in row), row
+    return [_row_of_texts([re.sub(r"(?:\A|(?<=[;\t\r\n]))'", "", cell) for cell in row]) for row in rows]
 
 
 def read_parquet(content: bytes) -> list[tuple[Any, ...]]:

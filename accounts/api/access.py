@@ -23,10 +23,11 @@ from accounts.api.access_serializers import (
 from accounts.api.etags import CHANGED, IF_MATCH, if_match
 from accounts.api.paging import MAX_NUMBER, PARAMETERS, page_of
 from accounts.deeds import Deed, note
-from accounts.limits import LimitedView, writing
+from accounts.limits import writing
 from accounts.models import AccessGrant, EndpointClass, Membership
 from accounts.permissions import IsAdmin, MayMint, principal_of
 from accounts.problems import NotFound
+from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, problem_response
 
 _GRANT = {
@@ -93,10 +94,10 @@ def _shown(name: str, value: Any, status_code: str = "200") -> OpenApiExample:
     return OpenApiExample(name, value=value, response_only=True, status_codes=[status_code])
 
 
-class GrantsView(LimitedView):
+class GrantsView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
-    deeds = {"GET": Deed("READ", "audit_log_grant"), "POST": Deed("CREATE", "audit_log_grant")}  # read by the recorder
+    deeds = {"GET": Deed("READ", "audit_log_grant"), "POST": Deed("CREATE", "audit_log_grant")}
 
     @extend_schema(
         operation_id="grants_list",
@@ -129,10 +130,10 @@ class GrantsView(LimitedView):
         return _grant_answer(grant, status.HTTP_201_CREATED)
 
 
-class GrantView(LimitedView):
+class GrantView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
-    deeds = {  # read by the recorder
+    deeds = {
         "GET": Deed("READ", "audit_log_grant"),
         "PATCH": Deed("UPDATE", "audit_log_grant"),
         "DELETE": Deed("DELETE", "audit_log_grant"),
@@ -164,6 +165,7 @@ class GrantView(LimitedView):
         note(request, resource_id=str(pk))
         serializer = GrantSerializer(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
+        note(request, changes=sorted(serializer.validated_data))
         return _grant_answer(granting.change_grant(principal_of(request).tenant_id, _possible(pk), serializer.validated_data, if_match(request)))
 
     @extend_schema(
@@ -179,10 +181,10 @@ class GrantView(LimitedView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class MembersView(LimitedView):
+class MembersView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
-    deeds = {"GET": Deed("READ", "audit_log_member")}  # read by the recorder
+    deeds = {"GET": Deed("READ", "audit_log_member")}
 
     @extend_schema(
         operation_id="members_list",
@@ -198,10 +200,10 @@ class MembersView(LimitedView):
         return Response({"results": MemberSerializer(page, many=True).data, "next": following})
 
 
-class MemberView(LimitedView):
+class MemberView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
-    deeds = {"PATCH": Deed("UPDATE", "audit_log_member")}  # read by the recorder
+    deeds = {"PATCH": Deed("UPDATE", "audit_log_member")}
 
     @extend_schema(
         operation_id="members_change",
@@ -216,13 +218,14 @@ class MemberView(LimitedView):
         tenant_id = principal_of(request).tenant_id
         serializer = MemberSerializer(data=request.data, partial=True, context={"tenant_id": tenant_id})
         serializer.is_valid(raise_exception=True)
+        note(request, changes=sorted(serializer.validated_data))
         return Response(MemberSerializer(granting.change_member(tenant_id, _possible(pk), serializer.validated_data)).data)
 
 
-class ViewerTokensView(LimitedView):
+class ViewerTokensView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayMint]
-    deeds = {"GET": Deed("READ", "audit_log_viewer_token"), "POST": Deed("CREATE", "audit_log_viewer_token")}  # read by the recorder
+    deeds = {"GET": Deed("READ", "audit_log_viewer_token"), "POST": Deed("CREATE", "audit_log_viewer_token")}
 
     @extend_schema(
         operation_id="viewer_tokens_list",
@@ -263,10 +266,10 @@ class ViewerTokensView(LimitedView):
         return Response(MintedViewerTokenSerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ViewerTokenView(LimitedView):
+class ViewerTokenView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayMint]
-    deeds = {"DELETE": Deed("REVOKE", "audit_log_viewer_token")}  # read by the recorder
+    deeds = {"DELETE": Deed("REVOKE", "audit_log_viewer_token")}
 
     @extend_schema(operation_id="viewer_tokens_revoke", summary="Revoke a viewer token", responses={204: None, 404: NOT_FOUND})
     def delete(self, request: Request, pk: int) -> Response:

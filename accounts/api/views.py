@@ -16,11 +16,14 @@ from accounts import granting
 from accounts.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, GrantedApiKeySerializer, MeSerializer
 from accounts.api_keys import create_api_key, revoke_api_key
 from accounts.authentication import user_of_request
-from accounts.limits import LimitedView, writing
+from accounts.deeds import Deed, note
+from accounts.limits import writing
 from accounts.models import ApiKey, EndpointClass, Tenant, User
 from accounts.permissions import IsAdmin, principal_of
+from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, UNAUTHENTICATED, problem_response
 
+KEY = "audit_log_key"
 INVALID = problem_response(
     422,
     "invalid",
@@ -54,7 +57,7 @@ ME = OpenApiExample(
 )
 
 
-class MeView(LimitedView):
+class MeView(RecordedView):
     rate_class = EndpointClass.OTHER
     # Works without X-Tenant, so that a person can see which tenants there are to choose from.
     authentication_classes: list[type] = []
@@ -73,9 +76,10 @@ class MeView(LimitedView):
         return Response(MeSerializer({"username": user.username, "email": user.email, "memberships": memberships}).data)
 
 
-class ApiKeysView(LimitedView):
+class ApiKeysView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
+    deeds = {"GET": Deed("READ", KEY), "POST": Deed("CREATE", KEY)}
 
     @extend_schema(
         operation_id="api_keys_list",
@@ -85,7 +89,9 @@ class ApiKeysView(LimitedView):
     )
     def get(self, request: Request) -> Response:
         keys = ApiKey.objects.select_related("grant").filter(tenant_id=principal_of(request).tenant_id)
-        return Response(ApiKeySerializer(keys, many=True).data)
+        found = ApiKeySerializer(keys, many=True).data
+        note(request, results=len(found))
+        return Response(found)
 
     @extend_schema(
         operation_id="api_keys_create",
@@ -106,13 +112,15 @@ class ApiKeysView(LimitedView):
         with transaction.atomic():
             granting.lock_for_holder(tenant.pk, serializer.validated_data.get("grant"))
             row, key = create_api_key(tenant, created_by=creator, **serializer.validated_data)
+        note(request, resource_id=row.pk, prefix=row.prefix, name=row.name, scopes=row.scopes, expires_at=row.expires_at)
         row.key = key  # type: ignore[attr-defined]  # read by the serializer, this once
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
 
-class ApiKeyView(LimitedView):
+class ApiKeyView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [IsAdmin]
+    deeds = {"PATCH": Deed("UPDATE", KEY), "DELETE": Deed("REVOKE", KEY)}
 
     @extend_schema(
         operation_id="api_keys_change",
@@ -130,9 +138,11 @@ class ApiKeyView(LimitedView):
         get_object_or_404(ApiKey, pk=pk, tenant_id=tenant_id)
         serializer = GrantedApiKeySerializer(data=request.data, context={"tenant_id": tenant_id})
         serializer.is_valid(raise_exception=True)
+        note(request, resource_id=pk, changes=["grant"])
         return Response(ApiKeySerializer(granting.change_key(tenant_id, pk, serializer.validated_data["grant"])).data)
 
     @extend_schema(operation_id="api_keys_revoke", summary="Revoke an API key", responses={204: None, 404: NOT_FOUND})
     def delete(self, request: Request, pk: int) -> Response:
+        note(request, resource_id=pk)
         revoke_api_key(get_object_or_404(ApiKey, pk=pk, tenant_id=principal_of(request).tenant_id))
         return Response(status=status.HTTP_204_NO_CONTENT)

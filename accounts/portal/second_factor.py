@@ -57,7 +57,7 @@ class SecondFactorPage(LoginRequiredMixin, View):
             if answer is not None:
                 done: HttpResponse = answer
                 return done
-            recorded(request, user, "SECOND_FACTOR_REFUSED", "failure", deed=deed)
+            recorded(request, user, "SECOND_FACTOR_REFUSED", "failure", attempted=deed)
             form.add_error("code", CODE_WRONG)
         return self._page(request, form, status=422)
 
@@ -97,7 +97,7 @@ class SecondFactorPage(LoginRequiredMixin, View):
         if device is None:
             pending = Authenticator.unconfirmed(user)
             # Our own drawing of our own text.
-            shown |= {"picture": mark_safe(second_factor.picture(pending.uri)), "seed": pending.seed_as_text}  # noqa: S308
+            shown |= {"picture": mark_safe(second_factor.picture(pending.uri)), "seed": pending.seed_as_text}  # noqa: S308  # nosec B308 B703
         else:
             codes = RecoveryCodes.objects.filter(user=user).first()
             shown |= {"codes_left": len(codes.digests) if codes else 0}

@@ -21,6 +21,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken, TokenError
 
+from accounts.deeds import actors_of_user
 from accounts.models import TokenFamily, User
 from accounts.problems import NotAuthenticated
 from accounts.tokens.kinds import FAMILY, AccessToken, RefreshToken
@@ -107,7 +108,10 @@ def decode_access(text: str) -> tuple[User, datetime.datetime]:
         user = _user_of(token)
         _family_of(token, user)
     except NotAuthenticated as error:
-        raise NotAuthenticated("The access token's sign-in has ended, or its user can't sign in any more.", code="invalid_token") from error
+        problem = NotAuthenticated("The access token's sign-in has ended, or its user can't sign in any more.", code="invalid_token")
+        # The token itself is ours, so it is known whose it was.
+        holder = User.objects.filter(pk=str(token.get("user_id"))).first()
+        raise problem.blaming(*(actors_of_user(holder) if holder else ())) from error
     return user, datetime.datetime.fromtimestamp(token["exp"], datetime.UTC)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -95,7 +95,7 @@ def _servers(state: Path | None) -> Iterator[EmbeddedServers]:
 
 
 def _wait_for(command: Sequence[str], environment: dict[str, str]) -> int:
-    with subprocess.Popen(command, env=environment) as process:
+    with subprocess.Popen(command, env=environment) as process:  # nosec B603  # arguments of ours, as a list
         try:
             # Ctrl-C reaches the command by itself (it is in the terminal's foreground group), the others only by us.
             signal.signal(signal.SIGINT, signal.SIG_IGN)

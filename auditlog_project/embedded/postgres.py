@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
+import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -84,7 +84,7 @@ class Postgres:
 
     def _run(self, command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         account = self.folders.account
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # keywords that differ by account
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # keywords that differ by account  # nosec B603  # arguments of ours, as a list
             command,
             cwd="/",
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},

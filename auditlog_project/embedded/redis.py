@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -92,7 +92,7 @@ class Redis:
         for name, value in arguments.items():
             command += [f"--{name}", value]
         # In a session of its own: Ctrl-C goes to the whole foreground group, and Redis has to outlive its clients.
-        subprocess.Popen(command, cwd=self.folders.redis, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        subprocess.Popen(command, cwd=self.folders.redis, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # nosec B603  # arguments of ours, as a list
                          stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline:

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from auditlog_project.embedded.folders import lay_out
+from auditlog_project.embedded.master_key import master_key_file
 from auditlog_project.embedded.postgres import APPLICATION_ROLE, MAINTENANCE_ROLE, SEQUENCER_ROLE, Postgres
 from auditlog_project.embedded.redis import Redis
 from auditlog_project.embedded.signing_key import TOKEN_KEY_FILE_NAME, signing_key_file
@@ -49,6 +50,7 @@ class EmbeddedServers:
             "REDIS_URL": self.redis.url(redis_number),
             "AUDITLOG_SECRET_KEY": self.postgres.secret("django-secret-key"),
             "AUDITLOG_SIGNING_KEY_FILE": str(signing_key_file(self.folders.secrets)),
+            "AUDITLOG_MASTER_KEY_FILE": str(master_key_file(self.folders.secrets)),
             "AUDITLOG_TOKEN_KEY_FILE": str(signing_key_file(self.folders.secrets, TOKEN_KEY_FILE_NAME)),
         }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import subprocess
+import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from auditlog_project.embedded.errors import SetupError
 from auditlog_project.embedded.lock import sole_user
+from auditlog_project.embedded.master_key import master_key_file
 from auditlog_project.embedded.servers import EmbeddedServers
 from auditlog_project.embedded.signals import ignore_stop
 from auditlog_project.embedded.signing_key import FILE_NAME, TOKEN_KEY_FILE_NAME, signing_key_file
@@ -25,6 +26,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")
 # What only migrations and the sequencer need: rights on the log's tables, and the key that signs for it.
 OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDITLOG_SIGNING_KEY")
+# Who encrypts and decrypts, and so gets the master key.
+WHO_DECRYPT = ("web", "worker")
 # What only those who sign people in need: the key of their tokens.
 OF_THE_WEB = ("AUDITLOG_TOKEN_KEY",)
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
@@ -73,12 +76,14 @@ def _with_addresses(servers: EmbeddedServers) -> dict[str, str]:
 
 
 def _with_keys(environment: dict[str, str], state: Path) -> dict[str, str]:
-    """For servers of the caller's own, too, checkpoints and tokens are signed: by the caller's keys, or by ones that are made in `state`."""
-    made = {
-        f"{name}_FILE": str(signing_key_file(state / "secrets", file_name))
-        for name, file_name in (("AUDITLOG_SIGNING_KEY", FILE_NAME), ("AUDITLOG_TOKEN_KEY", TOKEN_KEY_FILE_NAME))
-        if not (environment.get(name) or environment.get(name + "_FILE"))
+    """For servers of the caller's own, too, checkpoints and tokens are signed and fields encrypted: by the caller's keys, or by ones made in `state`."""
+    secrets = state / "secrets"
+    makers: dict[str, Callable[[], Path]] = {
+        "AUDITLOG_SIGNING_KEY": lambda: signing_key_file(secrets, FILE_NAME),
+        "AUDITLOG_TOKEN_KEY": lambda: signing_key_file(secrets, TOKEN_KEY_FILE_NAME),
+        "AUDITLOG_MASTER_KEY": lambda: master_key_file(secrets),
     }
+    made = {f"{name}_FILE": str(make()) for name, make in makers.items() if not (environment.get(name) or environment.get(name + "_FILE"))}
     return environment | made
 
 
@@ -115,7 +120,8 @@ def commands(bind: str, port: int, workers: int) -> dict[str, list[str]]:
     # One connection each, live streams too: granian's own bound (1,024 for all workers) would hold a load balancer's idle ones up.
     web += ["--backlog", "2048", "--backpressure", "2048"]
     web += ["--respawn-failed-workers", "--workers-kill-timeout", str(WEB_STOP_SECONDS), "--http1-keep-alive"]
-    web += ["auditlog_project.asgi:application"]
+    # No line for each request: a path may hold what somebody searches for, and a link to an export is a credential.
+    web += ["--no-access-log", "auditlog_project.asgi:application"]
     celery = [sys.executable, "-m", "celery", "-A", "auditlog_project.celery"]
     # Gossip and mingle acquaint workers with each other; here there is one.
     worker = [*celery, "worker", "--concurrency", "2", "--loglevel", "info", "--without-gossip", "--without-mingle"]
@@ -136,7 +142,8 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
 
     def of(process: str) -> dict[str, str]:
         given = environment if process == "sequencer" else shared
-        return {name: value for name, value in given.items() if process == "web" or name.removesuffix("_FILE") not in OF_THE_WEB}
+        left_out = (*(() if process == "web" else OF_THE_WEB), *(() if process in WHO_DECRYPT else ("AUDITLOG_MASTER_KEY",)))
+        return {name: value for name, value in given.items() if name.removesuffix("_FILE") not in left_out}
 
     return {name: of(name) for name in names}
 
@@ -144,7 +151,7 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:
     """What the management command printed. Raises SetupError with the end of its output if it fails."""
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # nosec B603  # arguments of ours, as a list
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
         raise SetupError(f"`manage.py {arguments[0]}` failed (exit code {done.returncode}):\n{tail}")
@@ -174,11 +181,11 @@ def _check_port(bind: str, port: int) -> None:
 
 
 def _host_to_show(bind: str) -> str:
-    return "localhost" if bind in ("127.0.0.1", "::1", "0.0.0.0", "::", "localhost") else _bracketed(bind)  # noqa: S104  compared, not bound
+    return "localhost" if bind in ("127.0.0.1", "::1", "0.0.0.0", "::", "localhost") else _bracketed(bind)  # noqa: S104  compared, not bound  # nosec B104
 
 
 def _host_to_ask(bind: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bind) or _bracketed(bind)  # noqa: S104  compared, not bound
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bind) or _bracketed(bind)  # noqa: S104  compared, not bound  # nosec B104
 
 
 def _bracketed(host: str) -> str:

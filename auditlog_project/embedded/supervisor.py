@@ -13,7 +13,7 @@ import os
 import resource
 import shlex
 import signal
-import subprocess
+import subprocess  # nosec B404  # our own programs, as lists, never by a shell
 import sys
 import threading
 import time

@@ -11,15 +11,18 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.fields import TextModelSerializer
-from accounts.limits import LimitedView, writing
+from accounts.deeds import Deed, note
+from accounts.fields import TextField, TextModelSerializer
+from accounts.limits import writing
 from accounts.models import EndpointClass
 from accounts.permissions import AdminWrites, principal_of
 from accounts.problems import Fault, Invalid, NotFound
+from accounts.recording import RecordedView
 from accounts.schema import NOT_FOUND, problem_response
 from logs.catalogue import check_schema
-from logs.models import ActionDefinition, ActionSchema, CatalogueMode, LogSettings, Severity
+from logs.models import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings, Severity
 
+ACTION_TYPE = "audit_log_action"
 INVALID = problem_response(
     422,
     "invalid",
@@ -104,21 +107,56 @@ class ChangedActionSerializer(ActionSerializer):
 
 class LogSettingsSerializer(serializers.ModelSerializer[LogSettings]):
     catalogue_mode = serializers.ChoiceField(choices=CatalogueMode.choices)
+    encrypted_fields = serializers.ListField(
+        child=serializers.ChoiceField(choices=EncryptedField.choices),
+        max_length=len(EncryptedField.values),
+        help_text="Encrypted as a whole in entries to come; what is stored stays as it is.",
+    )
+    encrypted_metadata_keys = serializers.ListField(
+        child=TextField(max_length=128, trim_whitespace=False),
+        max_length=100,
+        help_text="Top-level keys of the metadata whose values are encrypted in entries to come. They can't be searched then.",
+    )
+    subject_key = TextField(
+        max_length=128,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Top-level key of the metadata that names the data subject, where it is not the user: their key encrypts the entry.",
+    )
+    pseudonymises_users = serializers.BooleanField(help_text="Entries to come hold a pseudonym in place of `user_id`.")
 
     class Meta:
         model = LogSettings
-        fields = ["catalogue_mode"]
+        fields = ["catalogue_mode", "encrypted_fields", "encrypted_metadata_keys", "subject_key", "pseudonymises_users"]
+
+    def validate_encrypted_fields(self, value: list[str]) -> list[str]:
+        return sorted(set(value), key=EncryptedField.values.index)
+
+    def validate_encrypted_metadata_keys(self, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
 
 
-class ActionsView(LimitedView):
+SETTINGS = {
+    "catalogue_mode": "off",
+    "encrypted_fields": ["before", "after"],
+    "encrypted_metadata_keys": [],
+    "subject_key": "",
+    "pseudonymises_users": False,
+}
+
+
+class ActionsView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", ACTION_TYPE), "POST": Deed("CREATE", ACTION_TYPE)}
 
     @extend_schema(operation_id="actions_list", summary="List the described actions", responses={200: ActionSerializer(many=True)},
                    examples=[OpenApiExample("actions", value=[ACTION], response_only=True, status_codes=["200"])])  # fmt: skip
     def get(self, request: Request) -> Response:
         actions = ActionDefinition.objects.filter(tenant_id=principal_of(request).tenant_id).prefetch_related("schemas")
-        return Response(ActionSerializer(actions, many=True).data)
+        found = ActionSerializer(actions, many=True).data
+        note(request, results=len(found))
+        return Response(found)
 
     @extend_schema(
         operation_id="actions_create",
@@ -137,12 +175,14 @@ class ActionsView(LimitedView):
         if ActionDefinition.objects.filter(tenant_id=principal_of(request).tenant_id, name=name).exists():
             raise Invalid([Fault("/name", "exists", f"The action {name!r} is described already. Change it by PATCH.")])
         serializer.save(tenant_id=principal_of(request).tenant_id)
+        note(request, resource_id=name, changes=serializer.data)
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
-class ActionView(LimitedView):
+class ActionView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", ACTION_TYPE), "PATCH": Deed("UPDATE", ACTION_TYPE), "DELETE": Deed("DELETE", ACTION_TYPE)}
 
     @extend_schema(operation_id="actions_get", summary="Read an action's description", responses={200: ActionSerializer, 404: NOT_FOUND},
                    examples=[OpenApiExample("action", value=ACTION, response_only=True, status_codes=["200"])])  # fmt: skip
@@ -162,6 +202,7 @@ class ActionView(LimitedView):
     def patch(self, request: Request, name: str) -> Response:
         serializer = ChangedActionSerializer(_action(request, name), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
+        note(request, changes=serializer.validated_data)
         serializer.save()
         return Response(serializer.data)
 
@@ -171,9 +212,10 @@ class ActionView(LimitedView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ActionSchemasView(LimitedView):
+class ActionSchemasView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", ACTION_TYPE), "POST": Deed("UPDATE", ACTION_TYPE)}
 
     @extend_schema(
         operation_id="action_schemas_list",
@@ -214,24 +256,30 @@ class ActionSchemasView(LimitedView):
             action = ActionDefinition.objects.select_for_update().get(pk=_action(request, name).pk)
             newest = action.schemas.first()
             serializer.save(definition=action, version=newest.version + 1 if newest else 1)
+        note(request, schema_version=serializer.data["version"])
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
-class LogSettingsView(LimitedView):
+class LogSettingsView(RecordedView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [AdminWrites]
+    deeds = {"GET": Deed("READ", "audit_log_settings"), "PATCH": Deed("UPDATE", "audit_log_settings")}
 
     @extend_schema(operation_id="log_settings_get", summary="Read the log's settings", responses={200: LogSettingsSerializer},
-                   examples=[OpenApiExample("settings", value={"catalogue_mode": "off"}, response_only=True, status_codes=["200"])])  # fmt: skip
+                   examples=[OpenApiExample("settings", value=SETTINGS, response_only=True, status_codes=["200"])])  # fmt: skip
     def get(self, request: Request) -> Response:
         return Response(LogSettingsSerializer(_settings(request)).data)
 
     @extend_schema(operation_id="log_settings_change", summary="Change the log's settings", request=LogSettingsSerializer,
                    responses={200: LogSettingsSerializer, 422: INVALID},
-                   examples=[OpenApiExample("enforce the catalogue", value={"catalogue_mode": "enforce"})])  # fmt: skip
+                   examples=[OpenApiExample("enforce the catalogue", value={"catalogue_mode": "enforce"}, request_only=True),
+                             OpenApiExample("encrypt a diagnosis", value={"encrypted_metadata_keys": ["diagnosis"]}, request_only=True),
+                             OpenApiExample("changed", value=SETTINGS | {"encrypted_metadata_keys": ["diagnosis"]}, response_only=True,
+                                            status_codes=["200"])])  # fmt: skip
     def patch(self, request: Request) -> Response:
         serializer = LogSettingsSerializer(_settings(request), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
+        note(request, changes=serializer.validated_data)
         serializer.save()
         return Response(serializer.data)
 
@@ -240,6 +288,7 @@ def _action(request: Request, name: str) -> ActionDefinition:
     if "\x00" in name:
         # PostgreSQL keeps no such text, and psycopg refuses to ask for it.
         raise NotFound("No action has that name.")
+    note(request, resource_id=name)
     return get_object_or_404(ActionDefinition.objects.prefetch_related("schemas"), tenant_id=principal_of(request).tenant_id, name=name)
 
 

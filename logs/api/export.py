@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,16 +11,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
 from accounts import standing
+from accounts.deeds import Actor, Deed, act_for, note
 from accounts.models import EndpointClass
 from accounts.permissions import MayExport, principal_of
 from accounts.principals import Principal
@@ -27,38 +30,46 @@ from accounts.problems import Fault, Invalid, NotFound, escape_pointer
 from logs import tasks
 from logs.api import export_documentation as documentation
 from logs.api.answers import json_response
+from logs.api.export_records import RecordedPieces
 from logs.api.views import LeanView
 from logs.errors import InvalidQuery
-from logs.evidence import evidence_question_of, write_evidence
+from logs.evidence import CountedLines, evidence_question_of, write_evidence
 from logs.export import FORMATS, ExportQuestion, export_question_of, files, jobs, open_stream
 from logs.export.asking import COMPRESSIONS, EVIDENCE, FORMAT_NAMES, ORDERS, asked_again, compression_of, one_of
 from logs.export.compression import CONTENT_TYPES, SUFFIXES, coding_for
 from logs.export.manifest import Manifest
 from logs.export.output import ExportJobOutput, output_of
 from logs.export.ranges import range_in
-from logs.export.running import file_name
+from logs.export.running import EXPORT, file_name
 from logs.models import ExportJob
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters
 
 MAX_QUERY_LENGTH = 64 * 1024
+LINK = "export-link"
 
 
 class ExportView(LeanView):
     rate_class = EndpointClass.EXPORT
     permission_classes = [MayExport]
+    deeds = {"GET": EXPORT}
 
     @extend_schema(**documentation.export)
     def get(self, request: Request) -> HttpResponseBase:
         query, principal = request._request.GET, principal_of(request)
         if one_of("format", query.get("format"), (*FORMAT_NAMES, EVIDENCE)) == EVIDENCE:
-            lines = write_evidence(evidence_question_of(query, principal), lambda: standing.may_go_on(principal))
-            return _attachment(_giving_back(lines), "application/x-ndjson", f"evidence-{_stamp(principal)}.ndjson")
+            evidence = evidence_question_of(query, principal)
+            lines = CountedLines(write_evidence(evidence, lambda: standing.may_go_on(principal)))
+            note(request, phase="begun", format=EVIDENCE)
+            sent = RecordedPieces(request._request, principal, EVIDENCE, _giving_back(lines), lambda: lines.entries)
+            return _attachment(sent, "application/x-ndjson", f"evidence-{_stamp(principal)}.ndjson")
         question = export_question_of(query, principal)
         coding = _coding(request._request, question)
         stream = open_stream(question, coding=coding)
+        note(request, phase="begun", format=question.format, tree_size=stream.tree_size)
+        pieces = RecordedPieces(request._request, principal, question.format, stream, lambda: stream.entries)
         name = f"entries-{_stamp(principal)}.{question.format}{SUFFIXES[question.compression]}"
-        response = _attachment(stream, _content_type(question.format, question.compression), name)
+        response = _attachment(pieces, _content_type(question.format, question.compression), name)
         response.headers["Auditlog-Tree-Size"] = str(stream.tree_size)
         response.headers["Vary"] = "Accept-Encoding"
         if coding != "none":
@@ -98,6 +109,7 @@ class ExportPage(msgspec.Struct):
 class ExportsView(LeanView):
     rate_class = EndpointClass.EXPORT
     permission_classes = [MayExport]
+    deeds = {"GET": Deed("READ", EXPORT.resource_type), "POST": EXPORT}
 
     @extend_schema(**documentation.list_exports_with(ExportPage))
     def get(self, request: Request) -> HttpResponse:
@@ -108,6 +120,7 @@ class ExportsView(LeanView):
         if (cursor := query.get("cursor")) is not None:
             found = found.filter(id__lt=_cursor(cursor))
         page = list(found[: limit + 1])
+        note(request, results=min(len(page), limit))
         now = datetime.datetime.now(datetime.UTC)
         following = f"{request._request.path}?{urlencode({'limit': limit, 'cursor': page[limit - 1].id})}" if len(page) > limit else None
         return json_response(ExportPage([output_of(job, principal, now) for job in page[:limit]], following))
@@ -121,7 +134,8 @@ class ExportsView(LeanView):
         serializer.is_valid(raise_exception=True)
         principal = principal_of(request)
         job = jobs.create(_job_question(serializer.validated_data, principal))
-        tasks.send_export(job.id)
+        note(request, resource_id=job.id, phase="asked", **{name: serializer.validated_data[name] for name in ("format", "limit")}, asked=job.query)
+        transaction.on_commit(functools.partial(tasks.send_export, job.id))
         output = output_of(job, principal, datetime.datetime.now(datetime.UTC))
         return json_response(output, status=202, headers={"Location": reverse("export-job", args=[str(job.id)])})
 
@@ -129,6 +143,7 @@ class ExportsView(LeanView):
 class ExportJobView(LeanView):
     rate_class = EndpointClass.EXPORT
     permission_classes = [MayExport]
+    deeds = {"GET": Deed("READ", EXPORT.resource_type), "DELETE": Deed("DELETE", EXPORT.resource_type)}
 
     @extend_schema(**documentation.get_export)
     def get(self, request: Request, id: str) -> HttpResponse:
@@ -140,7 +155,7 @@ class ExportJobView(LeanView):
         check_parameters(request._request.GET, [])
         job = _job(request, id)
         jobs.remove(job)
-        files.clean_up(job)
+        transaction.on_commit(functools.partial(files.clean_up, job))
         return HttpResponse(status=204)
 
 
@@ -149,6 +164,7 @@ class ExportFileView(LeanView):
 
     rate_class = EndpointClass.EXPORT
     permission_classes = [AllowAny]
+    deeds = {"GET": EXPORT}
     _authenticators = ()
 
     @extend_schema(**documentation.get_export_file)
@@ -157,6 +173,8 @@ class ExportFileView(LeanView):
         check_parameters(query, ["expires", "signature"])
         now = datetime.datetime.now(datetime.UTC)
         job = files.job_of_link(id, query.get("expires", ""), query.get("signature", ""), now.timestamp())
+        # Whoever has the link. Nobody knows more of them.
+        act_for(request, Actor(job.tenant_id, LINK, LINK))
         manifest = msgspec.convert(job.manifest, Manifest)
         size, etag = manifest.bytes or 0, f'"{manifest.sha256}"'
         headers = request._request.headers
@@ -164,6 +182,7 @@ class ExportFileView(LeanView):
         is_same = headers.get("If-Range", etag) == etag
         asked = range_in(headers.get("Range"), size) if is_same else None
         start, stop = asked or (0, size)
+        note(request, resource_id=job.id, phase="fetched", asked_by=job.asked_by, results=job.entries_written, bytes=stop - start)
         content_type = _content_type(job.format, job.compression)
         response = _attachment(files.pieces_of(job, start, stop), content_type, file_name(job, job.tenant.slug))
         for name, value in (("ETag", etag), ("Accept-Ranges", "bytes"), ("Content-Length", str(stop - start))):
@@ -191,7 +210,7 @@ def _coding(request: HttpRequest, question: ExportQuestion) -> str:
 
 
 def _attachment(pieces: Iterator[bytes], content_type: str, name: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment", "Cache-Control": "no-store"}
     return StreamingHttpResponse(pieces, content_type=content_type, headers=headers)
 
 
@@ -207,6 +226,7 @@ def _job(request: Request, id: str) -> ExportJob:
         job = jobs.visible_jobs(principal_of(request)).select_related("tenant").filter(pk=uuid.UUID(id)).first()
     except ValueError:
         job = None
+    note(request, resource_id=id)
     if job is None:
         raise NotFound(f"There is no export job {id}, or none that you may see.")
     return job

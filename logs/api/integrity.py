@@ -9,6 +9,7 @@ from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.deeds import Deed, note
 from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import Fault, NotFound
@@ -26,11 +27,13 @@ from logs.storage.reading import tenant_transaction
 # By principal and tenant, so no shared cache may keep it; a browser's own may, for ever.
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Authorization, X-Tenant"}
 CHANGING = {"Cache-Control": "no-cache"}
+LOOK = Deed("VERIFY", "audit_log_verification")
 
 
 class CheckpointView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.checkpoint)
     def get(self, request: Request) -> HttpResponse:
@@ -43,6 +46,7 @@ class CheckpointView(LeanView):
 class CheckpointsView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.checkpoints)
     def get(self, request: Request) -> HttpResponse:
@@ -51,6 +55,7 @@ class CheckpointsView(LeanView):
         before, limit = number_in(query, "before"), limit_of(query)
         with tenant_transaction(principal_of(request).tenant_id) as cursor:
             page = published.list_checkpoints(cursor, MAX_NUMBER if before is None else before, limit)
+        note(request, results=len(page.results))
         following = None if page.before is None else f"{request._request.path}?{urlencode({'limit': limit, 'before': page.before})}"
         return json_response(published.CheckpointPage(page.results, following))
 
@@ -58,6 +63,7 @@ class CheckpointsView(LeanView):
 class KeptCheckpointView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.kept_checkpoint)
     def get(self, request: Request, size: int) -> HttpResponse:
@@ -72,6 +78,7 @@ class KeptCheckpointView(LeanView):
 class TileView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.tile)
     def get(self, request: Request, level: str, path: str) -> HttpResponse:
@@ -88,6 +95,7 @@ class TileView(LeanView):
 class ConsistencyView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.consistency)
     def get(self, request: Request) -> HttpResponse:
@@ -103,6 +111,7 @@ class ConsistencyView(LeanView):
 class KeyView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.key)
     def get(self, request: Request) -> HttpResponse:
@@ -115,6 +124,7 @@ class KeyView(LeanView):
 class ProofView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": LOOK}
 
     @extend_schema(**documentation.proof)
     def get(self, request: Request, id: str) -> HttpResponse:
@@ -127,6 +137,7 @@ class ProofView(LeanView):
             found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size")) if may_see else None
         if found is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
+        note(request, resource_id=id, results=1)
         return _text(found.proof.encoded, CHANGING) if as_text else json_response(found.output, headers=CHANGING)
 
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
-from django.utils.http import parse_etags
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
+from accounts.api.etags import if_match
+from accounts.deeds import Deed, note
 from accounts.limits import writing
 from accounts.models import EndpointClass
 from accounts.permissions import MayReadWithin, principal_of
@@ -37,6 +38,7 @@ from logs.search import find_page
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters, number_in
 
+SAVED_SEARCH = "audit_log_saved_search"
 _Name = Annotated[str, Meta(min_length=1, max_length=200, description="Each of yours has another.")]
 _Description = Annotated[str, Meta(max_length=2000)]
 _Values = Annotated[list[Annotated[str, Meta(min_length=1, max_length=8192)]], Meta(min_length=1, max_length=100)]
@@ -91,6 +93,7 @@ class SavedSearchPage(msgspec.Struct):
 class SavedSearchesView(LeanView):
     rate_class = writing(EndpointClass.SEARCH)
     permission_classes = [MayReadWithin]
+    deeds = {"GET": Deed("READ", SAVED_SEARCH), "POST": Deed("CREATE", SAVED_SEARCH)}
 
     @extend_schema(**documentation.list_searches_with(SavedSearchPage))
     def get(self, request: Request) -> HttpResponse:
@@ -98,6 +101,7 @@ class SavedSearchesView(LeanView):
         check_parameters(query, ["limit", "before"])
         limit, before = limit_of(query), number_in(query, "before")
         page = list_saved_searches(principal, MAX_NUMBER if before is None else before, limit)
+        note(request, results=len(page.results))
         following = None if page.before is None else f"{request._request.path}?{urlencode({'limit': limit, 'before': page.before})}"
         return json_response(SavedSearchPage([_output(kept, principal) for kept in page.results], following))
 
@@ -105,16 +109,19 @@ class SavedSearchesView(LeanView):
     def post(self, request: Request) -> HttpResponse:
         principal = principal_of(request)
         kept = save_search(principal, Changes(**msgspec.structs.asdict(_decoded(request, NewSearch))))
+        note(request, resource_id=kept.id, asked=kept.query, is_shared=kept.is_shared)
         return _answer(kept, principal, status=201, headers={"Location": f"{request._request.path}/{kept.id}"})
 
 
 class SavedSearchView(LeanView):
     rate_class = writing(EndpointClass.SEARCH)
     permission_classes = [MayReadWithin]
+    deeds = {"GET": Deed("READ", SAVED_SEARCH), "PATCH": Deed("UPDATE", SAVED_SEARCH), "DELETE": Deed("DELETE", SAVED_SEARCH)}
 
     @extend_schema(**documentation.get_search_with(SavedSearchOutput))
     def get(self, request: Request, id: int) -> HttpResponse:
         principal = principal_of(request)
+        note(request, resource_id=id, results=1)
         return _answer(_found(principal, id), principal)
 
     @extend_schema(**documentation.change_search_with(ChangedSearch, SavedSearchOutput))
@@ -122,24 +129,29 @@ class SavedSearchView(LeanView):
         principal = principal_of(request)
         given = msgspec.structs.asdict(_decoded(request, ChangedSearch))
         changes = Changes(**{name: value for name, value in given.items() if value is not UNSET})
-        return _answer(change_saved_search(principal, _possible(id), changes, _if_match(request._request)), principal)
+        note(request, resource_id=id, changes=changes.values())
+        return _answer(change_saved_search(principal, _possible(id), changes, if_match(request)), principal)
 
     @extend_schema(**documentation.delete_search)
     def delete(self, request: Request, id: int) -> HttpResponse:
-        delete_saved_search(principal_of(request), _possible(id), _if_match(request._request))
+        note(request, resource_id=id)
+        delete_saved_search(principal_of(request), _possible(id), if_match(request))
         return HttpResponse(status=204)
 
 
 class SavedSearchEntriesView(LeanView):
     rate_class = writing(EndpointClass.SEARCH)
     permission_classes = [MayReadWithin]
+    deeds = {"GET": Deed("SEARCH", "audit_log")}
 
     @extend_schema(**documentation.run_search_with(EntryPage))
     def get(self, request: Request, id: int) -> HttpResponse:
         query, principal = request._request.GET, principal_of(request)
         check_parameters(query, ["limit", "cursor"])
         # The question is kept: of all that is asked, only the place within the answer is in the address.
-        return page_answer(request._request, find_page(question_of_saved(_found(principal, id), query, principal)))
+        kept = _found(principal, id)
+        note(request, saved_search=id, asked=kept.query)
+        return page_answer(request._request, find_page(question_of_saved(kept, query, principal)))
 
 
 def _found(principal: Principal, id: int) -> KeptSearch:
@@ -164,13 +176,6 @@ def _decoded(request: Request, kind: type[_Input]) -> _Input:
     except msgspec.ValidationError as error:
         fault = faults.fault_of(error, "")
         raise Invalid([replace(fault, detail=fault.detail.replace("The entry ", "The search ", 1))]) from error
-
-
-def _if_match(request: HttpRequest) -> list[str] | None:
-    """The ETags that `If-Match` allows; None for any."""
-    header = request.META.get("HTTP_IF_MATCH")
-    etags = None if header is None else parse_etags(header)
-    return None if etags == ["*"] else etags
 
 
 def _answer(kept: KeptSearch, principal: Principal, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from accounts.deeds import Deed
 from accounts.models import EndpointClass
 from accounts.permissions import MayRead
 from accounts.problems import NotAcceptable
@@ -52,6 +53,8 @@ class StreamView(LeanView):
 
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    # The socket records its subscription itself (logs.streaming.socket).
+    deeds = {"GET": Deed("STREAM", "audit_log_stream", refusals_only=True)}
 
     @extend_schema(**_documentation)
     def get(self, request: Request) -> NoReturn:

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from accounts.deeds import Deed, note
 from accounts.models import EndpointClass
 from accounts.permissions import MayRead, principal_of
 from accounts.problems import NotFound
@@ -77,6 +78,7 @@ _documentation: dict[str, Any] = {
 class TimelineView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": Deed("SEARCH", "audit_log")}
 
     @extend_schema(**_documentation)
     def get(self, request: Request, request_id: str) -> HttpResponse:
@@ -86,6 +88,7 @@ class TimelineView(LeanView):
         if found is None:
             raise NotFound("There is no entry with this request id, or none that you may see.")
         timeline, cursor = found
+        note(request, results=len(timeline.results))
         if cursor is not None:
             given = {name: value for name, value in query.items() if name != "cursor"}
             # The id is quoted whole: a slash in it is part of a name, and `request.path` is decoded.

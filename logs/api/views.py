@@ -18,11 +18,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import PrincipalAuthentication
-from accounts.limits import LimitedView
+from accounts.deeds import Deed, note
 from accounts.models import EndpointClass
 from accounts.parsers import StrictJSONParser
 from accounts.permissions import MayRead, MayWrite, MayWriteOrRead, principal_of
 from accounts.problems import NotFound
+from accounts.recording import RecordedView
 from logs.api import documentation
 from logs.api.answers import answer_to, json_response
 from logs.errors import CommitFailed
@@ -40,7 +41,7 @@ class EntryPage(msgspec.Struct, omit_defaults=True):
     has_more: Annotated[bool | msgspec.UnsetType, Meta(description="With `order=position`: are there entries beyond it already?")] = msgspec.UNSET
 
 
-class LeanView(LimitedView):
+class LeanView(RecordedView):
     """A view that reads the body itself and answers bytes: nothing to negotiate, parse or render.
 
     What Django REST framework makes anew for every request is made once here (a fifth of a request's time).
@@ -64,6 +65,10 @@ class LeanView(LimitedView):
         return list(self._parsers)
 
 
+# What is posted is its own record.
+POST_ENTRIES = Deed("CREATE", "audit_log", refusals_only=True)
+
+
 class PostingView(LeanView):
     """A view that stores. A database that is away before anything was submitted means: nothing was stored."""
 
@@ -77,6 +82,7 @@ class PostingView(LeanView):
 class EntriesView(PostingView):
     rate_class = {"GET": EndpointClass.SEARCH, "POST": EndpointClass.INGEST}
     permission_classes = [MayWriteOrRead]
+    deeds = {"GET": Deed("SEARCH", "audit_log"), "POST": POST_ENTRIES}
 
     @extend_schema(**documentation.post_entry)
     def post(self, request: Request) -> HttpResponse:
@@ -86,7 +92,9 @@ class EntriesView(PostingView):
     def get(self, request: Request) -> HttpResponse:
         query, principal = request._request.GET, principal_of(request)
         if positions.is_by_position(query):
-            return self._after(request._request, positions.find_after(positions.position_question_of(query, principal)))
+            page = positions.find_after(positions.position_question_of(query, principal))
+            note(request, results=len(page.entries))
+            return self._after(request._request, page)
         return page_answer(request._request, find_page(question_of(query, principal)))
 
     @staticmethod
@@ -100,6 +108,7 @@ class EntriesView(PostingView):
 class BulkView(PostingView):
     rate_class = EndpointClass.INGEST
     permission_classes = [MayWrite]
+    deeds = {"POST": POST_ENTRIES}
 
     @extend_schema(**documentation.post_bulk)
     def post(self, request: Request) -> HttpResponse:
@@ -109,12 +118,14 @@ class BulkView(PostingView):
 class EntryView(LeanView):
     rate_class = EndpointClass.SEARCH
     permission_classes = [MayRead]
+    deeds = {"GET": Deed("READ", "audit_log")}
 
     @extend_schema(**documentation.get_entry)
     def get(self, request: Request, id: str) -> HttpResponse:
         entry = find_entry(principal_of(request), entry_id(id))
         if entry is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
+        note(request, resource_id=id, results=1)
         return json_response(entry)
 
 
@@ -128,6 +139,7 @@ def entry_id(text: str) -> uuid.UUID:
 
 def page_answer(request: HttpRequest, page: Page) -> HttpResponse:
     """A page of entries, with links to those beside it at the same address."""
+    note(request, results=len(page.entries))
     links = {"next": _link(request, page.next), "previous": _link(request, page.previous)}
     header = ", ".join(f'<{link}>; rel="{"prev" if name == "previous" else name}"' for name, link in links.items() if link)
     return json_response(EntryPage(page.entries, links["next"], links["previous"]), headers={"Link": header} if header else None)

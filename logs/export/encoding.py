@@ -32,7 +32,7 @@ class Encoding:
         tally = Tally() if question.has_manifest else None
         yield from self._packed(writer.begin(), tally)
         for rows in self._snapshot.pages(format.select(question, self._catalogue), format.weigh):
-            piece = writer.add(rows)
+            piece = writer.add(format.open(question.principal.tenant_id, rows) if question.principal.may_decrypt else rows)
             self.entries += len(rows)
             yield from self._packed(piece, tally)
         yield from self._packed(writer.finish(), tally)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,14 +18,22 @@ import msgspec
 from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
 from logs.export.manifest import Manifest
+from logs.export.opening import Opener, open_columns, open_lines
 from logs.export.selecting import select_columns, select_lines
 from logs.export.snapshot import Rows
+from logs.privacy.encryption.opening import metadata_of_title
 from logs.search.sql import Condition
 from logs.storage.table import TABLE_COLUMN_NAMES
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), and the apostrophe that says that it is none.
 # Its own kind is marked as well, so that whoever removes one apostrophe from each cell that begins with one has the value back.
+# Quotes and blanks before it change nothing. A spreadsheet of a country that separates cells by semicolons (or one that is told to by tabs) cuts
+# our cells anew, so what follows such a separator within a value is a beginning, too; so is what follows a line end.
 RISKY_STARTS = frozenset("=+-@\t\r\n'\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")
+_SIGNS = "=+\\-@'\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+_HIDDEN_START = re.compile(rf'["\x20\xa0]{{1,16}}[{_SIGNS}]')
+_AFTER_SEPARATOR = re.compile(rf'(?<=[;\t\r\n])(?=["\x20\xa0]{{0,16}}[{_SIGNS}])')
+_SEPARATORS = re.compile(r"[;\t\r\n]")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -101,9 +110,10 @@ class CSVWriter:
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is selected, weighed, written and named. `describes_itself`: its file holds a manifest in any case."""
+    """How one format is selected, opened, weighed, written and named. `describes_itself`: its file holds a manifest in any case."""
 
     select: Callable[[ExportQuestion, TenantCatalogue], Condition]
+    open: Opener
     weigh: Callable[[Sequence[Any]], int]
     writer: Callable[[TenantCatalogue], Writer]
     content_type: str
@@ -130,10 +140,10 @@ def _columns(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
 
 
 FORMATS: dict[str, Format] = {
-    "json": Format(select_lines, _weigh_line, DocumentWriter, "application/json"),
-    "ndjson": Format(select_lines, _weigh_line, LinesWriter, "application/x-ndjson"),
-    "csv": Format(_columns, _weigh_columns, lambda _: CSVWriter(), "text/csv; charset=utf-8; header=present"),
-    "parquet": Format(_columns, _weigh_columns, _parquet_writer, "application/vnd.apache.parquet", describes_itself=True),
+    "json": Format(select_lines, open_lines, _weigh_line, DocumentWriter, "application/json"),
+    "ndjson": Format(select_lines, open_lines, _weigh_line, LinesWriter, "application/x-ndjson"),
+    "csv": Format(_columns, open_columns, _weigh_columns, lambda _: CSVWriter(), "text/csv; charset=utf-8; header=present"),
+    "parquet": Format(_columns, open_columns, _weigh_columns, _parquet_writer, "application/vnd.apache.parquet", describes_itself=True),
 }
 
 
@@ -141,7 +151,7 @@ def _titled(rows: Rows, catalogue: TenantCatalogue) -> list[str]:
     """The lines of rows, with their titles where the rows bring what these are made of."""
     if not rows or len(rows[0]) == 1:
         return [row[0] for row in rows]
-    return [_with_title(line, catalogue.title_of(*parts)) for line, *parts in rows]
+    return [_with_title(line, catalogue.title_of(user_id, action, kind, id, metadata_of_title(metadata))) for line, user_id, action, kind, id, metadata in rows]
 
 
 def _with_title(line: str, title: str | None) -> str:
@@ -149,6 +159,10 @@ def _with_title(line: str, title: str | None) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if value.__class__ is str:
-        return "'" + value if value and value[0] in RISKY_STARTS else value
-    return _encode(value).decode() if value.__class__ is list else value
+    if value.__class__ is list:
+        value = _encode(value).decode()
+    if value.__class__ is not str or not value:
+        return value
+    if _SEPARATORS.search(value):
+        value = _AFTER_SEPARATOR.sub("'", value)
+    return "'" + value if value[0] in RISKY_STARTS or _HIDDEN_START.match(value) else value

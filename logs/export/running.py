@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import psycopg
@@ -25,12 +25,14 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from accounts import standing
+from accounts.deeds import Deed
+from accounts.extensions import Outcome, record
 from accounts.principals import Principal
-from accounts.problems import Problem
+from accounts.problems import NotRecorded, Problem
 from logs.catalogue import catalogue_of
 from logs.errors import ExportRightsLost
 from logs.export import files, jobs
-from logs.export.askers import asker_of
+from logs.export.askers import actor_of, asker_of
 from logs.export.asking import ExportQuestion, asked_again
 from logs.export.compression import SUFFIXES, compressor
 from logs.export.encoding import Encoding
@@ -40,6 +42,7 @@ from logs.models import ExportJob, ExportState
 from logs.storage import objects
 
 logger = logging.getLogger(__name__)
+EXPORT = Deed("EXPORT", "audit_log_export")
 BEAT_SECONDS = 2.0
 MANIFEST_NAME = "manifest.json"
 
@@ -60,10 +63,10 @@ def run(job_id: uuid.UUID) -> None:
         logger.info("export job %s was cancelled or taken over", job.id)
     except Problem as problem:
         # What it asks can't be answered (any more): that of a job asked for before an update, or the asker's rights.
-        jobs.end(job, ExportState.FAILED, error_code=problem.code, error=problem.detail)
+        _fail(job, problem.code, problem.detail)
     except psycopg.errors.QueryCanceled:
         detail = f"Finding the next entries took longer than {settings.AUDITLOG_EXPORT_READ_SECONDS:g} s. Narrow the question down by `from` and `to`."
-        jobs.end(job, ExportState.FAILED, error_code="too_slow", error=detail)
+        _fail(job, "too_slow", detail)
     except (psycopg.Error, DatabaseError, *objects.StorageError) as error:
         logger.warning("export job %s: attempt %d failed: %s", job.id, job.attempts, error)
         # If the database is away for this as well, the lease runs out by itself.
@@ -71,14 +74,35 @@ def run(job_id: uuid.UUID) -> None:
             jobs.put_back(job, f"{type(error).__name__}: the database or the storage failed; it is tried again")
     except Exception:
         logger.exception("export job %s failed", job.id)
-        jobs.end(job, ExportState.FAILED, error_code="internal_error", error="The server failed on this job. The failure was logged with the job's id.")
+        _fail(job, "internal_error", "The server failed on this job. The failure was logged with the job's id.")
     else:
         expires_at = timezone.now() + datetime.timedelta(days=settings.AUDITLOG_EXPORT_DAYS)
         done = {"file_path": path, "manifest": msgspec.to_builtins(manifest), "expires_at": expires_at, "error": ""}
         progress = {"entries_written": manifest.entries, "bytes_written": manifest.bytes}
-        if jobs.end(job, ExportState.DONE, **done, **progress):
-            return
+        try:
+            _record_end(job, "success", manifest.entries)
+        except NotRecorded as problem:
+            # There is no file that the log does not know of.
+            jobs.put_back(job, problem.detail)
+        else:
+            if jobs.end(job, ExportState.DONE, **done, **progress):
+                return
     _discard_own(job)
+
+
+def _fail(job: ExportJob, code: str, detail: str) -> None:
+    """End the job without a file. That is recorded as well as it can be: nothing is given."""
+    if jobs.end(job, ExportState.FAILED, error_code=code, error=detail):
+        try:
+            _record_end(job, "failure", 0, code=code)
+        except NotRecorded:
+            logger.warning("the end of export job %s is not recorded", job.id)
+
+
+def _record_end(job: ExportJob, outcome: Outcome, entries: int, **more: Any) -> None:
+    """Record what became of the job, in the name of who asked for it. Raises NotRecorded."""
+    told = {"phase": "ended", "results": entries, "format": job.format, "asked": job.query, "attempt": job.attempts} | more
+    record(job.tenant_id, EXPORT, actor=actor_of(job), outcome=outcome, resource_id=str(job.id), metadata=told)
 
 
 def file_name(job: ExportJob, tenant_slug: str) -> str:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
+from logs.privacy.encryption.opening import hidden_text_sql, hidden_value_sql
 from logs.search.sql import Condition, condition_by_index_of
 from logs.storage.columns import as_text
 from logs.storage.table import TABLE_COLUMNS
@@ -26,14 +27,17 @@ _INTEGRITY = """(
 _POSITION = "(SELECT b.first_position + e.batch_index FROM auditlog.logs_batch_view AS b WHERE b.id = e.batch_id)"
 
 
-def _line() -> str:
-    """An entry as `search.output.EntryOutput`, without its title: JSON text. Absent fields are NULL, and `concat` leaves NULLs out."""
+def _line(*, may_decrypt: bool) -> str:
+    """An entry as `search.output.EntryOutput`, without its title: JSON text. Absent fields are NULL, and `concat` leaves NULLs out.
+
+    What is encrypted is hidden by PostgreSQL, or left as it is for `export.opening`.
+    """
     moments = [f"""'"{name}":"', {as_text(name)}, '",'""" for name in ("timestamp", "received_at")]
     required = [f"""'"{name}":', to_json({name}), ','""" for name in _REQUIRED]
     labels = [f"""'"{name}":"', {TABLE_COLUMNS[name].as_string()}, '",'""" for name in ("severity", "outcome")]
     optional = [f"""',"{name}":' || to_json({name})::text""" for name in _OPTIONAL]
-    optional_last = [f"""',"{name}":' || to_json({name})::text""" for name in _OPTIONAL_LAST]
-    json = [f"""',"{name}":' || {as_text(name)}""" for name in _JSON]
+    optional_last = [f"""',"{name}":' || to_json({name if may_decrypt else _hidden(name)})::text""" for name in _OPTIONAL_LAST]
+    json = [f"""',"{name}":' || {as_text(name) if may_decrypt else _hidden(name)}""" for name in _JSON]
     parts = [
         """'{"id":"', id, '",'""",
         *moments,
@@ -53,20 +57,31 @@ def _line() -> str:
     return "concat(" + ", ".join(parts) + ")"
 
 
-LINE = sql.SQL(_line())
+def _hidden(name: str) -> str:
+    """The SQL of a column as whoever may not decrypt sees it."""
+    if name in ("message", "user_agent"):
+        return hidden_text_sql(name)
+    return hidden_value_sql(name) if name in _JSON else as_text(name)
+
+
+LINES = {may_decrypt: sql.SQL(_line(may_decrypt=may_decrypt)) for may_decrypt in (False, True)}
+_HIDDEN_COLUMNS = {name: sql.SQL(_hidden(name)) for name in ("message", "user_agent", *_JSON)}
 # What a title is made of, for entries whose action has a template: user, action, resource type and id, metadata.
 TITLE_COLUMNS = [sql.SQL(name) for name in ("user_id", "action", "resource_type", "resource_id", "metadata::text")]
-COLUMNS = [*TABLE_COLUMNS.values(), sql.SQL(_POSITION)]
+COLUMNS = {
+    True: [*TABLE_COLUMNS.values(), sql.SQL(_POSITION)],
+    False: [*(TABLE_COLUMNS | _HIDDEN_COLUMNS).values(), sql.SQL(_POSITION)],
+}
 
 
 def select_lines(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
     """One column: the entry's JSON text. Where the tenant describes how actions read, the parts of a title beside it."""
-    return _select([LINE, *(TITLE_COLUMNS if catalogue.has_titles else [])], question)
+    return _select([LINES[question.principal.may_decrypt], *(TITLE_COLUMNS if catalogue.has_titles else [])], question)
 
 
 def select_columns(question: ExportQuestion) -> Condition:
     """The columns of `storage.table`."""
-    return _select(COLUMNS, question)
+    return _select(COLUMNS[question.principal.may_decrypt], question)
 
 
 def _select(columns: list[sql.SQL], question: ExportQuestion) -> Condition:

@@ -51,9 +51,15 @@ class ExportStream:
         self._is_closed = False
         # What is asked for as a compressed file stays as it is on the way.
         packer = compressor(coding if question.compression == "none" else question.compression)
-        self._pieces = Encoding(question, catalogue_of(question.principal.tenant_id), snapshot, packer, now).pieces()
+        self._encoding = Encoding(question, catalogue_of(question.principal.tenant_id), snapshot, packer, now)
+        self._pieces = self._encoding.pieces()
         self._first: list[bytes] = []
         self.tree_size = snapshot.tree_size
+
+    @property
+    def entries(self) -> int:
+        """How many entries were read for it so far: those sent, and at most two pages more."""
+        return self._encoding.entries
 
     def read_ahead(self) -> None:
         """Read the first page, so that a question which can't be answered is refused and not cut. Raises InvalidQuery, psycopg.Error."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,10 @@ from logs.ingest import faults
 CHUNK_BYTES = 256 * 1024
 # What a zstd frame may ask the decoder to keep in memory.
 MAX_WINDOW_BYTES = 8 * 2**20
+# Compressed bytes that are given to the zstd decoder at once: at most 8 MiB come of them, 128 KiB of each 4.
+ZSTD_SLICE_BYTES = 256
+# Members or frames that a body may consist of. Each costs a decoder of its own: 16 MiB of empty ones would keep a thread for ten seconds.
+MAX_MEMBERS = 10_000
 # A bulk body of 10,000 ordinary entries has some 120,000 commas; with more, entries are counted before they are kept.
 MANY_COMMAS = 200_000
 
@@ -71,11 +74,13 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Decompressed pieces of at most CHUNK_BYTES; members may follow one another (RFC 1952 §2.2)."""
     member = zlib.decompressobj(wbits=31)
     is_begun = False
+    count = 1
     try:
         for chunk in chunks:
             data = chunk
             while data:
                 if member.eof:
+                    count = _one_more(count)
                     member = zlib.decompressobj(wbits=31)
                 is_begun = True
                 yield member.decompress(data, CHUNK_BYTES)
@@ -87,12 +92,31 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(body: bytes) -> Iterator[bytes]:
-    reader = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).stream_reader(io.BytesIO(body), read_across_frames=True)
+    """Decompressed pieces; frames may follow one another. (The library's reader takes a frame that is cut off for one that ends.)"""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
+    frame = None
+    count = 0
     try:
-        while chunk := reader.read(CHUNK_BYTES):
-            yield chunk
+        for start in range(0, len(body), ZSTD_SLICE_BYTES):
+            data = body[start : start + ZSTD_SLICE_BYTES]
+            while data:
+                if frame is None or frame.eof:
+                    count = _one_more(count)
+                    frame = decompressor.decompressobj()
+                if piece := frame.decompress(data):
+                    yield piece
+                data = frame.unused_data if frame.eof else b""
     except zstandard.ZstdError as error:
         raise Refused(f"The body is not zstd, or needs a window of over {MAX_WINDOW_BYTES} bytes: {error}.") from error
+    if frame is not None and not frame.eof:
+        raise Refused("The zstd body ends too early.")
+
+
+def _one_more(count: int) -> int:
+    """The number of members or frames with the one that begins now. Raises Refused."""
+    if count == MAX_MEMBERS:
+        raise Refused(f"The compressed body has more than {MAX_MEMBERS} parts. Compress it in one.")
+    return count + 1
 
 
 def media_type(request: HttpRequest) -> str:

@@ -22,6 +22,7 @@ from logs.catalogue import TenantCatalogue
 from logs.ingest import faults
 from logs.ingest.entry_input import EntryInput
 from logs.privacy import Content, Protection
+from logs.privacy.encryption import tokens
 from logs.storage import ids
 from logs.storage.columns import Columns, array_literal, normal_address
 
@@ -144,23 +145,15 @@ class Checker:
 
         random_62 = self._random.next_62() if key is None else ids.keyed_62(self._id_secret, key)
         id = ids.entry_id(timestamp_us, random_62)
-        content = self._protection.masked(
-            Content(
-                given.user_id,
-                given.message,
-                given.user_agent,
-                metadata,
-                metadata_text,
-                before,
-                before_text,
-                after,
-                after_text,
-                resource_type=given.resource_type,
-            )
-        )
+        content = Content(
+            given.user_id, given.message, given.user_agent, metadata, metadata_text, before, before_text, after, after_text, resource_type=given.resource_type
+        )  # fmt: skip
+        self._refuse_reserved(content, pointer)
+        sealer = self._protection.sealer(id, content)
+        content = self._protection.masked(content, sealer)
         changed = changed_fields(content.before, content.after) if content.before is not None and content.after is not None else None
         # From here on there is only what may be stored.
-        content = self._protection.sealed(id, content)
+        content = self._protection.sealed(content, sealer)
         metadata_text, before_text, after_text = content.metadata_text, content.before_text, content.after_text
         canonical = canonical_entry(
             CanonicalEntry(
@@ -264,6 +257,21 @@ class Checker:
             if found is not None:
                 raise Wrong(_nul_fault(place + found))
         return value, encode_json(value)
+
+    @staticmethod
+    def _refuse_reserved(content: Content, pointer: str) -> None:
+        """Raise Wrong if something looks like what this server has encrypted."""
+        for field, value, text in (
+            ("metadata", content.metadata, content.metadata_text),
+            ("before", content.before, content.before_text),
+            ("after", content.after, content.after_text),
+        ):
+            found = tokens.reserved_key_in(value, text)
+            if found is not None:
+                raise Wrong(Fault(f"{pointer}/{field}{found}", "reserved_key", f"{tokens.RESERVED_KEY} is the key of what this server has encrypted."))
+        for field, given in (("message", content.message), ("user_agent", content.user_agent)):
+            if tokens.token_in_text(given) is not None:
+                raise Wrong(Fault(f"{pointer}/{field}", "reserved_key", "[encrypted:...] is the form of what this server has encrypted."))
 
     def _refuse_nul(self, given: EntryInput, pointer: str) -> None:
         for field in given.__struct_fields__:

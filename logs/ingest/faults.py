@@ -10,7 +10,7 @@ import msgspec
 
 from accounts.problems import Fault, escape_pointer
 
-_PATH = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+_PATH_MARK = " - at `$"
 _STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]")
 _FIELD = re.compile(r"field `(.*?)`", re.DOTALL)
 # The first that fits a message gives the code.
@@ -37,10 +37,11 @@ def fault_of(error: msgspec.ValidationError, prefix: str) -> Fault:
     """The fault that a failed decoding stands for. `prefix` is the pointer of the decoded value itself."""
     message = str(error)
     pointer = prefix
-    path = _PATH.search(message)
-    if path:
-        message = message[: path.start()]
-        for step in _STEP.finditer(path[1]):
+    # The last one: the message before it may quote a field's name, which is the sender's, as long as an entry may be.
+    before, mark, path = message.rpartition(_PATH_MARK)
+    if mark and path.endswith("`"):
+        message = before
+        for step in _STEP.finditer(path[:-1]):
             pointer += "/" + escape_pointer(step[1] or step[2])
     code = next((code for text, code in _CODES if text in message), "invalid")
     if code in ("missing_field", "unknown_field"):

@@ -179,6 +179,7 @@ def receive_bulk(request: HttpRequest, principal: Principal) -> Receipt:
     # The first is counted as the request; what the others cost is known only now, and they are checked only if there is room for all.
     count_more(request, len(raws) - 1)
     reception = _reception(principal, is_imported=flags["imported"])
+    reception.protection.prepare(raws)
     checker = Checker(reception)
     entries: list[CheckedEntry] = []
     places: list[int] = []

@@ -1,6 +1,6 @@
 """Tables of the log. No logic beyond what a row knows about itself."""
 
-from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, LogSettings
+from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.export import ExportJob, ExportState
 from logs.models.masking import BuiltInMasking, MaskedField, MaskingAction, MaskingKind, MaskingRule
@@ -12,6 +12,7 @@ __all__ = [
     "ActionSchema",
     "BuiltInMasking",
     "CatalogueMode",
+    "EncryptedField",
     "Entry",
     "ExportJob",
     "ExportState",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -22,8 +23,19 @@ class CatalogueMode(models.TextChoices):
     ENFORCE = "enforce", "enforce: refused"
 
 
+class EncryptedField(models.TextChoices):
+    """A field of an entry that is encrypted as a whole."""
+
+    BEFORE = "before", "before"
+    AFTER = "after", "after"
+
+
 def new_id_secret() -> bytes:
     return secrets.token_bytes(32)
+
+
+def all_encrypted_fields() -> list[str]:
+    return list(EncryptedField.values)
 
 
 class LogSettings(models.Model):
@@ -33,6 +45,27 @@ class LogSettings(models.Model):
     # Makes ids from idempotency keys (logs.storage.ids). It must never change: a retry would become a second entry.
     id_secret = models.BinaryField(max_length=32, default=new_id_secret, editable=False)
     catalogue_mode = models.CharField(max_length=8, choices=CatalogueMode.choices, default=CatalogueMode.OFF)
+    # A change counts for entries that come in after it; what is stored stays as it is.
+    encrypted_fields = ArrayField(
+        models.CharField(max_length=8, choices=EncryptedField.choices),
+        default=all_encrypted_fields,
+        blank=True,
+        help_text="Encrypted as a whole in entries to come: before, after.",
+    )
+    encrypted_metadata_keys = ArrayField(
+        models.CharField(max_length=128),
+        default=list,
+        blank=True,
+        size=100,
+        help_text="Top-level keys of the metadata whose values are encrypted in entries to come, separated by commas. They can't be searched then.",
+    )
+    subject_key = models.CharField(
+        max_length=128,
+        blank=True,
+        default="",
+        help_text="Top-level key of the metadata that names the data subject, where it is not the user: their key encrypts the entry.",
+    )
+    pseudonymises_users = models.BooleanField(default=False, help_text="Entries to come hold a pseudonym in place of user_id.")
 
     class Meta:
         verbose_name = verbose_name_plural = "log settings"

@@ -12,7 +12,6 @@ from psycopg import sql
 
 from accounts.principals import Principal
 from accounts.problems import Fault
-from logs.catalogue import catalogue_of
 from logs.errors import InvalidQuery
 from logs.search import cursor as cursors
 from logs.search.cursor import Cursor, Direction
@@ -89,11 +88,8 @@ def find_page(question: Question) -> Page:
         rows = rows[:limit]
         if goes_back:
             rows.reverse()
-        entries = entries_of(database, rows, catalogue_of(tenant_id))
-    if question.highlighted is not None:
-        highlighter = Highlighter(question.highlighted)
-        for entry in entries:
-            entry.highlights = highlighter.highlights(entry)
+        highlight = Highlighter(question.highlighted).highlights if question.highlighted is not None else None
+        entries = entries_of(database, rows, tenant_id, may_decrypt=question.principal.may_decrypt, highlight=highlight)
     has_older = has_more if not goes_back else True
     has_newer = has_more if goes_back else cursor is not None
     identity = question.identity
@@ -109,7 +105,7 @@ def find_entry(principal: Principal, id: uuid.UUID) -> EntryOutput | None:
     with tenant_transaction(principal.tenant_id) as database:
         statement = find_by_id(principal, id)
         database.execute(statement.text, statement.parameters)
-        entries = entries_of(database, database.fetchall(), catalogue_of(principal.tenant_id))
+        entries = entries_of(database, database.fetchall(), principal.tenant_id, may_decrypt=principal.may_decrypt)
     return entries[0] if entries else None
 
 

@@ -15,7 +15,6 @@ from psycopg import sql
 
 from accounts.principals import Principal
 from accounts.problems import Fault
-from logs.catalogue import catalogue_of
 from logs.errors import InvalidQuery
 from logs.integrity.storage import read_head
 from logs.search.filters import filters_of
@@ -100,7 +99,7 @@ def find_after(question: PositionQuestion) -> PositionPage:
             found += rows[:missing]
             # With more matches than asked for, the page ends at the last that it holds.
             after = found[-1][0] if len(rows) > missing else end - 1
-        entries = entries_of(database, [row for _, row in found], catalogue_of(question.principal.tenant_id))
+        entries = entries_of(database, [row for _, row in found], question.principal.tenant_id, may_decrypt=question.principal.may_decrypt)
     return PositionPage(entries, after, after < size - 1)
 
 

@@ -19,6 +19,7 @@ from accounts.principals import Principal
 from accounts.restrictions import Limits
 from logs.errors import InvalidQuery
 from logs.models import Severity
+from logs.search.pseudonyms import with_pseudonyms
 from logs.search.qualifiers import Reader
 from logs.search.sql import Condition, both, condition_of
 from logs.search.tree import All, AnyOf, Node, SeverityIs, TextIs, TimestampBefore, TimestampFrom, conjuncts
@@ -55,7 +56,7 @@ def what_they_may_see(principal: Principal, now: datetime.datetime | None = None
 
 def asked_by(principal: Principal, asked: All, now: datetime.datetime | None = None) -> All:
     """What the principal asks, of what it may see."""
-    return All((*asked.nodes, *what_they_may_see(principal, now)))
+    return with_pseudonyms(principal, asked, what_they_may_see(principal, now))
 
 
 def select_one(columns: sql.Composable, id: uuid.UUID, principal: Principal) -> Condition:
@@ -72,7 +73,7 @@ def is_seen(database: Any, id: uuid.UUID, principal: Principal) -> bool:
 
 
 def _is(id: uuid.UUID, principal: Principal) -> Condition:
-    return both(Condition(sql.SQL("id = %s::uuid"), (id,)), condition_of(All(what_they_may_see(principal)), principal.tenant_id))
+    return both(Condition(sql.SQL("id = %s::uuid"), (id,)), condition_of(asked_by(principal, All(())), principal.tenant_id))
 
 
 def _nodes_of(limits: Limits, now: datetime.datetime) -> Iterator[Node]:

@@ -19,7 +19,6 @@ from msgspec import Meta
 from psycopg import sql
 
 from accounts.principals import Principal
-from logs.catalogue import catalogue_of
 from logs.entry_types import OutcomeName, SeverityName
 from logs.models import Outcome, Severity
 from logs.search import cursor as cursors
@@ -169,7 +168,7 @@ def find_timeline(question: TimelineQuestion) -> tuple[Timeline, str | None] | N
         database.execute(statement.text, statement.parameters)
         rows = database.fetchall()
         has_more = len(rows) > question.limit
-        entries = entries_of(database, rows[: question.limit], catalogue_of(tenant_id))
+        entries = entries_of(database, rows[: question.limit], tenant_id, may_decrypt=question.principal.may_decrypt)
         is_everything = question.after is None and not has_more
         summary = summarise(entries) if is_everything else _summary_of_all(database, question.tree, tenant_id)
     if summary is None:

@@ -7,7 +7,7 @@ A text is lowered, then cut twice:
 - each of these into its *parts*, at the signs within a word (`@ . - _ + ~ # $ % * ^`).
 
 So `ben@example.com`, `inv-2041`, `10.0.3.17` and `user_id` are found as they are and by their parts, and `/billing/invoices` is
-the phrase of its two words. An entry's text is searched in its first `MAX_TEXT` characters (a tsvector has at most 1 MiB).
+the phrase of its two words. What is encrypted has no words. An entry's text is searched in its first `MAX_TEXT` characters (a tsvector has at most 1 MiB).
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from dataclasses import dataclass
 
 import msgspec
 
+from logs.privacy.encryption.tokens import VALUE_MARK, VALUE_PATTERN, token_in_text
+
 MAX_TEXT = 131_072
 # Stands between texts that are no neighbours. No text has it but one that means to break a phrase.
 BREAK = "\x01"
 
-# The same lists are in logs/migrations/sql/0004_search.forward.sql; a test compares what both make of every text.
+# The same lists are in logs/migrations/sql/0004_search.forward.sql (`entry_text` in 0010_encryption); a test compares what both make of every text.
 ENDS = "\t\n\r \"'()[]{}<>,;!?|=&`/:\\" + "\u00a0\u2028\u2029\u3000\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2026\u2013\u2014"
 SIGNS = "@.-_+~#$%*^"
 _ENDS_TO_SPACES = str.maketrans(dict.fromkeys(ENDS, " "))
 _SIGNS_TO_SPACES = str.maketrans(dict.fromkeys(SIGNS, " "))
+_SEALED_VALUE = re.compile(VALUE_PATTERN)
 _JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
 
 
@@ -65,8 +68,10 @@ def lowered(text: str) -> str:
 
 def entry_text(user_id: str, resource_type: str, resource_id: str | None, message: str | None, metadata: str | None) -> str:
     """The text of an entry that is searched. `metadata`: JSON text in the form of PostgreSQL's jsonb."""
-    parts = [user_id, resource_type, resource_id or "", message or ""]
+    parts = [user_id, resource_type, resource_id or "", "" if token_in_text(message) else message or ""]
     if metadata is not None:
+        if VALUE_MARK in metadata:
+            metadata = _SEALED_VALUE.sub("{}", metadata)
         if "\\" in metadata:
             metadata = _JSON_ESCAPE.sub(" ", metadata)
         parts.append(metadata.replace('"', BREAK))

@@ -116,7 +116,7 @@ class Compacting:
             else:
                 seen = self._compact(cursor, tenant_id, level, begins_at)
             write_seen(cursor, tenant_id, {(level, begins_at): seen})
-        cursor.execute(f"UPDATE auditlog.logs_compaction SET {_MARK[level]} = %s WHERE tenant_id = %s", [limit, tenant_id])  # noqa: S608  # one of three names
+        cursor.execute(f"UPDATE auditlog.logs_compaction SET {_MARK[level]} = %s WHERE tenant_id = %s", [limit, tenant_id])  # noqa: S608  # one of three names  # nosec B608
 
     @staticmethod
     def _compact(cursor: Any, tenant_id: uuid.UUID, level: int, begins_at: datetime.datetime) -> Seen:

@@ -11,12 +11,13 @@ import threading
 import uuid
 from typing import Any
 
-import httpx
 import psycopg
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
 from logs.integrity.anchor import Anchor
+from logs.outbound import OutboundError, Reach, check_url, post
 from logs.sequencer.witnesses import Witness, WitnessError, configured_witnesses
 from logs.storage import connecting, objects
 
@@ -42,6 +43,11 @@ class Publisher:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoint-publisher", daemon=True)
         self._witnesses = configured_witnesses()
+        if settings.AUDITLOG_CHECKPOINT_WEBHOOK:
+            try:
+                check_url(settings.AUDITLOG_CHECKPOINT_WEBHOOK, reach=Reach.INSIDE)
+            except OutboundError as error:
+                raise ImproperlyConfigured(f"AUDITLOG_CHECKPOINT_WEBHOOK: {error}") from None
 
     def start(self) -> None:
         self._thread.start()
@@ -85,12 +91,14 @@ def publish(connection: psycopg.Connection[Any], anchor: Anchor, witnesses: list
 
 
 def _post(url: str, checkpoint: str) -> None:
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
     for number in range(1, WEBHOOK_TRIES + 1):
         try:
-            httpx.post(
-                url, content=checkpoint.encode(), headers={"Content-Type": "text/plain; charset=utf-8"}, timeout=WEBHOOK_TIMEOUT_SECONDS
-            ).raise_for_status()
-        except httpx.HTTPError as error:
-            logger.warning("the webhook for checkpoints failed (%d of %d): %s", number, WEBHOOK_TRIES, error)
+            answer = post(url, checkpoint.encode(), reach=Reach.INSIDE, headers=headers, timeout_seconds=WEBHOOK_TIMEOUT_SECONDS)
+        except OutboundError as error:
+            fault = str(error)
         else:
-            return
+            if answer.is_success:
+                return
+            fault = f"it answered {answer.status}"
+        logger.warning("the webhook for checkpoints failed (%d of %d): %s", number, WEBHOOK_TRIES, fault)

@@ -36,7 +36,7 @@ from logs.sequencer.counting import add_counts
 from logs.sequencer.planning import Growth, WaitingBatch, grow
 from logs.sequencer.trust import AcceptedRestore, RestoreRefused, doubt_about
 from logs.storage import wakeups
-from logs.storage.kinds import sum_kinds, sum_users
+from logs.storage.kinds import OWN_SOURCE, sum_kinds, sum_users
 
 logger = logging.getLogger(__name__)
 MAX_BATCHES = 1000
@@ -58,7 +58,7 @@ SELECT id, tenant_id, entry_count, records, kinds, users FROM (
 """
 # In the order of the key, so that two rounds can't wait for each other in a circle.
 LOCK_HEADS = """
-SELECT tenant_id, origin, tree_size, peaks, root_hash, checkpoint, kept_size, kept_at FROM auditlog.logs_head
+SELECT tenant_id, origin, tree_size, peaks, root_hash, checkpoint, kept_size, kept_at, own_count FROM auditlog.logs_head
 WHERE tenant_id = ANY (%s) ORDER BY tenant_id FOR UPDATE
 """
 GIVE_POSITIONS = """
@@ -71,10 +71,11 @@ UPDATE auditlog.logs_tile SET hashes = hashes || %(hashes)s
 WHERE tenant_id = %(tenant)s AND level = %(level)s AND tile_index = %(index)s AND octet_length(hashes) = %(length)s
 """
 WRITE_HEAD = """
-INSERT INTO auditlog.logs_head (tenant_id, origin, tree_size, peaks, root_hash, checkpoint, signed_at, kept_size, kept_at)
-VALUES (%(tenant)s, %(origin)s, %(size)s, %(peaks)s, %(root)s, %(checkpoint)s, %(signed_at)s, %(kept_size)s, %(kept_at)s)
+INSERT INTO auditlog.logs_head (tenant_id, origin, tree_size, peaks, root_hash, checkpoint, signed_at, kept_size, kept_at, own_count)
+VALUES (%(tenant)s, %(origin)s, %(size)s, %(peaks)s, %(root)s, %(checkpoint)s, %(signed_at)s, %(kept_size)s, %(kept_at)s, %(own_count)s)
 ON CONFLICT (tenant_id) DO UPDATE SET origin = excluded.origin, tree_size = excluded.tree_size, peaks = excluded.peaks, root_hash = excluded.root_hash,
-    checkpoint = excluded.checkpoint, signed_at = excluded.signed_at, kept_size = excluded.kept_size, kept_at = excluded.kept_at
+    checkpoint = excluded.checkpoint, signed_at = excluded.signed_at, kept_size = excluded.kept_size, kept_at = excluded.kept_at,
+    own_count = excluded.own_count
 """
 KEEP_CHECKPOINT = "INSERT INTO auditlog.logs_checkpoint (tenant_id, tree_size, signed_at, checkpoint) VALUES (%s, %s, %s, %s)"
 # Logs whose newest checkpoint is not kept yet though it is time, and logs that were silent for long.
@@ -91,13 +92,14 @@ INSERT INTO auditlog.logs_stopped (tenant_id, reason) VALUES (%s, %s) ON CONFLIC
 
 @dataclass(frozen=True)
 class HeadRow:
-    """A tenant's head as it is locked for a round."""
+    """A tenant's head as it is locked for a round. `own_count`: how many of its entries the log made about its own use."""
 
     origin: str
     edge: Edge
     kept_size: int
     kept_at: datetime.datetime | None
     checkpoint: str | None
+    own_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,8 @@ class Rounds:
             users = {tenant_id: sum_users(row.users for row in rows if row.tenant_id == tenant_id) for tenant_id in grown}
             add_counts(cursor, kinds, users)
         for tenant_id, growth in grown.items():
-            head = heads[tenant_id]
+            own_count = sum(count for kind, count in kinds[tenant_id].items() if kind.source == OWN_SOURCE)
+            head = replace(heads[tenant_id], own_count=heads[tenant_id].own_count + own_count)
             is_due = head.kept_at is None or (self._clock() - head.kept_at).total_seconds() >= settings.AUDITLOG_CHECKPOINT_SECONDS
             self._write(tenant_id, head, growth.edge, is_kept=is_due)
 
@@ -248,15 +251,16 @@ class Rounds:
                 "signed_at": now,
                 "kept_size": head.kept_size,
                 "kept_at": head.kept_at,
+                "own_count": head.own_count,
             },
         )
 
     def _lock_heads(self, tenant_ids: list[uuid.UUID]) -> dict[uuid.UUID, HeadRow]:
         rows = self._connection.execute(LOCK_HEADS, [tenant_ids], binary=True).fetchall()
         heads = {}
-        for tenant_id, origin, size, peaks, _, checkpoint, kept_size, kept_at in rows:
+        for tenant_id, origin, size, peaks, _, checkpoint, kept_size, kept_at, own_count in rows:
             edge = Edge(size, tuple(peaks[start : start + HASH_BYTES] for start in range(0, len(peaks), HASH_BYTES)))
-            heads[tenant_id] = HeadRow(origin, edge, kept_size, kept_at, checkpoint)
+            heads[tenant_id] = HeadRow(origin, edge, kept_size, kept_at, checkpoint, own_count)
         return heads
 
     # -- what may be signed --------------------------------------------------------------------------------------

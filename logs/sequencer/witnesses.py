@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import uuid
 
-import httpx
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from auditlog_verify.notes import COSIGNATURE, Checkpoint, Note, NoteError, VerifierKey, signature_lines
 from logs.integrity.storage import StoredNodes
 from logs.integrity.tree import consistency_path
+from logs.outbound import Answer, OutboundError, Reach, check_url, post
 from logs.storage.reading import tenant_transaction
 
 TIMEOUT_SECONDS = 10
@@ -38,28 +38,29 @@ class Witness:
         try:
             checkpoint = Checkpoint.of_text(Note.decode(encoded).text)
             response = self._submit(tenant_id, checkpoint, encoded)
-            if response.status_code == 409:
+            if response.status == 409:
                 # It has seen another size: the answer says which.
                 self._seen[checkpoint.origin] = int(response.text)
                 response = self._submit(tenant_id, checkpoint, encoded)
-            if response.status_code != 200:
-                raise WitnessError(f"it answered {response.status_code} {response.text[:200]}")
+            if response.status != 200:
+                raise WitnessError(f"it answered {response.status} {response.text[:200]}")
             lines = [line for line in signature_lines(response.text) if (line.name, line.key_id) == (self._key.name, self._key.key_id)]
             # Raises unless the witness's own key has signed this very checkpoint.
             Note(checkpoint.text, tuple(lines)).signed_by([self._key])
-        except (httpx.HTTPError, NoteError, ValueError) as error:
+        except (OutboundError, NoteError, ValueError) as error:
             raise WitnessError(str(error)) from error
         self._seen[checkpoint.origin] = checkpoint.tree_size
         return "".join(line.encoded for line in lines)
 
-    def _submit(self, tenant_id: uuid.UUID, checkpoint: Checkpoint, encoded: str) -> httpx.Response:
+    def _submit(self, tenant_id: uuid.UUID, checkpoint: Checkpoint, encoded: str) -> Answer:
         old = self._seen.get(checkpoint.origin, 0)
         if old > checkpoint.tree_size:
             raise WitnessError(f"it has seen {old} entries, more than the {checkpoint.tree_size} of this checkpoint")
         with tenant_transaction(tenant_id) as cursor:
             path = consistency_path(old, checkpoint.tree_size, StoredNodes(cursor))
         proof = "".join(base64.b64encode(step).decode() + "\n" for step in path)
-        return httpx.post(f"{self._url}/add-checkpoint", content=f"old {old}\n{proof}\n{encoded}".encode(), timeout=TIMEOUT_SECONDS)
+        body = f"old {old}\n{proof}\n{encoded}".encode()
+        return post(f"{self._url}/add-checkpoint", body, reach=Reach.INSIDE, timeout_seconds=TIMEOUT_SECONDS)
 
 
 def configured_witnesses() -> list[Witness]:
@@ -74,5 +75,9 @@ def configured_witnesses() -> list[Witness]:
             raise ImproperlyConfigured(f"AUDITLOG_WITNESSES: {error}.") from None
         if not mark or key.kind != COSIGNATURE:
             raise ImproperlyConfigured(f"AUDITLOG_WITNESSES: {item!r} is not `verifier key=http(s)://...` with a key for cosignatures (kind 4).")
+        try:
+            check_url("http" + address, reach=Reach.INSIDE)
+        except OutboundError as error:
+            raise ImproperlyConfigured(f"AUDITLOG_WITNESSES: {error}") from None
         found.append(Witness(key, "http" + address))
     return found

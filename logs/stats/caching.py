@@ -1,8 +1,10 @@
 """Answers kept in Redis for a while, under keys that can't go stale.
 
-A key is made of the tenant, the question with all that the principal may see in it, and how many entries the tenant's log has.
+A key is made of the tenant, the question with all that the principal may see in it, and how many entries the tenant's log was sent.
 Entries are only ever added, so the same number means the same entries, whether they have their positions yet or not; a new entry
-makes a new key. The time for which an answer is kept bounds what else may change: an archive that takes entries out, a restored backup.
+makes a new key. The log's entries about its own use do not count in it: else every look, which is one, would make the answer to the
+next one stale. They are in an answer that is computed, and so in any that is older than the time for which answers are kept. That time
+also bounds what else may change: an archive that takes entries out, a restored backup.
 """
 
 from __future__ import annotations
@@ -22,21 +24,24 @@ from psycopg.errors import QueryCanceled
 from redis.exceptions import RedisError
 
 from logs.errors import TooExpensive
+from logs.storage.kinds import OWN_SOURCE
 from logs.storage.reading import tenant_snapshot, tenant_transaction
 
 logger = logging.getLogger(__name__)
 # Plan: the key of the head; logs_batch_waiting.
 SELECT_STATE = """
 SELECT coalesce((SELECT origin FROM auditlog.logs_head_view), ''),
-       coalesce((SELECT tree_size FROM auditlog.logs_head_view), 0)
-       + coalesce((SELECT sum(entry_count) FROM auditlog.logs_batch_view WHERE first_position IS NULL), 0)
+       coalesce((SELECT tree_size - own_count FROM auditlog.logs_head_view), 0)
+       + coalesce((SELECT sum(entry_count - CASE WHEN strpos(b.kinds, %(own)s) = 0 THEN 0 ELSE (
+           SELECT coalesce(sum((kind->>6)::bigint), 0) FROM jsonb_array_elements(b.kinds::jsonb) AS kind WHERE kind->>5 = %(own)s) END)
+         FROM auditlog.logs_batch_view AS b WHERE first_position IS NULL), 0)
 """
 _AWAY = (ConnectionInterrupted, RedisError, OSError)
 _is_away = False
 
 
 class LogState(NamedTuple):
-    """Which log, and how many entries it has."""
+    """Which log, and how many entries it was sent."""
 
     origin: str
     entry_count: int
@@ -73,7 +78,7 @@ def key_of(tenant_id: uuid.UUID, identity: str, state: LogState) -> str:
 
 
 def _state(cursor: Any) -> LogState:
-    cursor.execute(SELECT_STATE)
+    cursor.execute(SELECT_STATE, {"own": OWN_SOURCE})
     origin, entry_count = cursor.fetchone()
     return LogState(origin, int(entry_count))
 

@@ -14,6 +14,7 @@ from accounts.principals import Principal
 from accounts.problems import Fault
 from logs.errors import InvalidQuery
 from logs.search.filters import filters_of
+from logs.search.pseudonyms import with_pseudonyms
 from logs.search.sight import what_they_may_see
 from logs.search.tree import All, AnyOf, Node, Not, OutcomeIs, SeverityIs, TextIs, TimestampBefore, TimestampFrom, conjuncts
 from logs.stats.levels import HOUR, SPAN, floor
@@ -117,7 +118,8 @@ def _counting_of(query: QueryDict, principal: Principal, now: datetime.datetime,
     seen, (seen_from, seen_until) = _apart(what_they_may_see(principal, now))
     horizon = now + datetime.timedelta(seconds=settings.AUDITLOG_MAX_FUTURE_SECONDS)
     sight = Period(seen_from or EPOCH, seen_until or LATEST)
-    return Counting(principal, All((*asked, *seen)), _period(begins_at, ends_at, now, horizon).within(sight), sight, horizon)
+    tree = with_pseudonyms(principal, All(tuple(asked)), tuple(seen))
+    return Counting(principal, tree, _period(begins_at, ends_at, now, horizon).within(sight), sight, horizon)
 
 
 def _apart(nodes: Iterable[Node]) -> tuple[list[Node], tuple[datetime.datetime | None, datetime.datetime | None]]:

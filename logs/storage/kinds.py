@@ -14,6 +14,8 @@ import msgspec
 
 from logs.storage.columns import ENTRY_COLUMNS
 
+# The source of the entries that the log makes about its own use (logs.access). Nobody can post with it: theirs are `key:...` and `user:...`.
+OWN_SOURCE = "auditlog"
 _NAMES = list(ENTRY_COLUMNS)
 _TIMESTAMP, _ACTION, _SEVERITY, _OUTCOME, _TYPE, _SOURCE, _USER = (
     _NAMES.index(name) for name in ("timestamp", "action", "severity", "outcome", "resource_type", "source", "user_id")

@@ -1,4 +1,7 @@
-"""Entries by position for the live tail: read once, encoded once, and kept with the facts that predicates ask for."""
+"""Entries by position for the live tail: read once, encoded once, and kept with the facts that predicates ask for.
+
+All subscribers get the same bytes, so what is encrypted is shown to nobody here; who may decrypt asks for the entry.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from typing import Any
 import msgspec
 
 from accounts.principals import Principal
-from logs.catalogue import catalogue_of
 from logs.integrity.storage import read_head
 from logs.search.facts import Facts
 from logs.search.finding import Search
@@ -80,7 +82,7 @@ def read_last(principal: Principal, tree: All, count: int) -> tuple[list[Streame
             low = max(0, high - width)
             found, high = _rows_of(database, tenant_id, tree, low, high) + found, low
         rows = Search(database, tenant_id, tree, COLUMNS, now).rows(count)
-        entries = entries_of(database, rows, catalogue_of(tenant_id))
+        entries = entries_of(database, rows, tenant_id, may_decrypt=False)
     placed = [
         Streamed(entry.integrity.position, entry, _facts_of(row))
         for entry, row in zip(entries, rows, strict=True)
@@ -99,7 +101,7 @@ def _rows_of(database: Any, tenant_id: uuid.UUID, tree: All, low: int, high: int
 
 
 def _streamed(database: Any, tenant_id: uuid.UUID, rows: Sequence[tuple[int, Any]]) -> list[Streamed]:
-    entries = entries_of(database, [row for _, row in rows], catalogue_of(tenant_id))
+    entries = entries_of(database, [row for _, row in rows], tenant_id, may_decrypt=False)
     return [Streamed(position, entry, _facts_of(row)) for (position, row), entry in zip(rows, entries, strict=True)]
 
 

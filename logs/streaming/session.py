@@ -18,10 +18,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, QueryDict
 
+from accounts.deeds import Deed
+from accounts.extensions import record
 from accounts.limits import count_address, count_more, count_principal
 from accounts.models import EndpointClass
 from accounts.principals import Principal
@@ -72,6 +75,8 @@ class Ended(Exception):
         self.problem = problem
 
 
+# Recorded before the first entry is sent.
+SUBSCRIBE = Deed("SUBSCRIBE", "audit_log_stream")
 feeds = Feeds()
 _open: Counter[tuple[object, str]] = Counter()
 
@@ -133,6 +138,8 @@ class Session:
             size = await in_reader(functools.partial(tree_size_of, principal.tenant_id))
             if asked.after >= max(size, 0):
                 raise InvalidQuery([Fault("after", "unknown_position", f"The log has {size} entries, none at position {asked.after}.")])
+        told = {"asked": {name: value for name, value in msgspec.to_builtins(asked).items() if value is not None}}
+        await in_reader(functools.partial(record, principal.tenant_id, SUBSCRIBE, actor=principal, metadata=told))
         self._leave()
         first: list[Streamed] = []
         if asked.last:

@@ -7,11 +7,14 @@ import datetime
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from django.core import signing
 from django.utils import timezone
 
+from accounts.deeds import Deed
+from accounts.extensions import Outcome, Severity, record
 from accounts.models import Tenant
 from logs.integrity.anchor import Anchor
 from logs.models import VerificationResult, VerificationRun
@@ -23,6 +26,8 @@ SAVE_SECONDS = 5.0
 # A run that was saved so long ago was interrupted. Older ones than a week are left alone.
 STALE_AFTER = datetime.timedelta(minutes=2)
 RESUMABLE_FOR = datetime.timedelta(days=7)
+VERIFY = Deed("VERIFY", "audit_log_verification")
+ACTORS = {"command": "operator"}
 _signer = signing.Signer(salt="logs.verification.state")
 
 
@@ -45,6 +50,10 @@ def verify(
     state = walk.begin(low, high) if run is None else _decode(run)
     if run is None:
         run = VerificationRun.objects.create(tenant=tenant, started_by=started_by, low=low, high=state.high if high is None else high)
+        phase = "begun"
+    else:
+        phase = "resumed"
+    _record(run, phase, "success")
     saved_at = time.monotonic()
     progress(state.next - state.low, state.high - state.low)
     try:
@@ -54,6 +63,7 @@ def verify(
                 saved_at = time.monotonic()
                 _save(run, state)
         findings = walk.finish(state)
+        _record(run, "ended", "failure" if findings else "success", verified=state.next - state.low, findings=len(findings))
     except Exception as error:
         run.result, run.error, run.finished_at = VerificationResult.FAILED, f"{type(error).__name__}: {error}", timezone.now()
         run.save()
@@ -82,6 +92,13 @@ def interrupted_run(tenant: Tenant) -> VerificationRun | None:
 def findings_of(run: VerificationRun) -> list[Finding]:
     """What a run has found."""
     return msgspec.convert(run.findings, list[Finding])
+
+
+def _record(run: VerificationRun, phase: str, outcome: Outcome, **more: Any) -> None:
+    """Make an entry about a run. Raises NotRecorded."""
+    told = {"phase": phase, "from": run.low, "to": run.high, "started_by": run.started_by} | more
+    severity: Severity | None = "CRITICAL" if outcome == "failure" else None
+    record(run.tenant_id, VERIFY, actor=ACTORS.get(run.started_by, run.started_by), outcome=outcome, resource_id=str(run.pk), metadata=told, severity=severity)
 
 
 def _save(run: VerificationRun, state: State) -> None:

@@ -78,6 +78,44 @@ def test_application_may_not(tenant: Tenant, statement: str) -> None:
         assert cursor.fetchone() == before
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM auditlog.logs_data_key",
+        "UPDATE auditlog.logs_data_key SET wrapped_key = NULL",
+        "DELETE FROM auditlog.logs_data_key",
+        "TRUNCATE auditlog.logs_data_key",
+        "UPDATE auditlog.logs_data_key_view SET master_key_id = 'x'",
+        "DELETE FROM auditlog.logs_data_key_view",
+        "INSERT INTO auditlog.logs_data_key (tenant_id, pseudonym, master_key_id, erased_at) VALUES (gen_random_uuid(), 'p', 'x', now())",
+    ],
+)
+def test_application_adds_data_keys_and_changes_none(statement: str) -> None:
+    tenant = new_tenant()
+    store(tenant, [{"before": {"a": 1}}])
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT count(*), sum(hashtext(k::text)) FROM auditlog.logs_data_key AS k")
+        before = cursor.fetchone()
+    with psycopg.connect(settings.DATABASE_URL) as database:
+        database.execute("SELECT set_config('auditlog.tenant', %s, false)", [str(tenant.id)])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            database.execute(statement.encode())
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT count(*), sum(hashtext(k::text)) FROM auditlog.logs_data_key AS k")
+        assert cursor.fetchone() == before
+
+
+def test_view_of_data_keys_shows_the_named_tenant_only(tenant: Tenant) -> None:
+    mallory = new_tenant()
+    store(mallory, [{"before": {"a": 1}}])
+    with tenant_transaction(tenant.id) as database:
+        database.execute("SELECT count(*) FROM auditlog.logs_data_key_view WHERE tenant_id <> %s", [tenant.id])
+        assert database.fetchone() == (0,)
+    with connection.cursor() as database:
+        database.execute("SELECT count(*) FROM auditlog.logs_data_key_view")
+        assert database.fetchone() == (0,)
+
+
 def test_view_shows_the_named_tenant_only(tenant: Tenant) -> None:
     mallory = new_tenant()
     store(mallory, [{}])

@@ -140,13 +140,15 @@ def test_every_route_and_method_has_a_rule() -> None:
 
 
 def rule_of(statuses: tuple[int, ...], kind: str) -> int:
-    """The status that a row says for a kind. In a row of seven whoever is not named is refused, or is like those that they differ from in sight."""
+    """The status that a row says for a kind. In a row of seven those not named are refused, or are like those whose sight alone differs."""
     if len(statuses) == len(KINDS):
         return statuses[KINDS.index(kind)]
     named = dict(zip(MAIN_KINDS, statuses, strict=True))
     if named["nobody"] != 401:
         return named.get(kind, named["nobody"])
-    return ({"mint_key": N, "ended": N, "viewer": N, "decrypt_key": named["read_key"], "granted": named["auditor"]} | named)[kind]
+    # What role User may not, for it is of the whole log, nobody may who sees a part.
+    granted = N if named["user"] == N else named["auditor"]
+    return ({"mint_key": N, "ended": N, "viewer": N, "decrypt_key": named["read_key"], "granted": granted} | named)[kind]
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.http import QueryDict
 
+from accounts.extensions import record
 from accounts.models import Ability, Tenant
 from accounts.models.api_key import Scope
 from accounts.principals import Principal
 from accounts.problems import Problem
-from logs.evidence import DEFAULT_LIMIT, evidence_question_of, write_evidence
+from logs.evidence import DEFAULT_LIMIT, CountedLines, evidence_question_of, write_evidence
+from logs.export.running import EXPORT
 
 
 class Command(BaseCommand):
@@ -35,17 +37,22 @@ class Command(BaseCommand):
         principal = Principal(tenant.id, tenant.slug, "command:evidence", frozenset({Scope.READ}), frozenset(Ability.values))
         try:
             # Whoever can run this has the database itself.
-            lines = write_evidence(evidence_question_of(query, principal), lambda: True)
+            lines = CountedLines(write_evidence(evidence_question_of(query, principal), lambda: True))
+            told = {"format": "evidence", "query": options["query"], "limit": options["limit"], "principal": principal.source}
+            record(tenant.id, EXPORT, actor="operator", metadata=told | {"phase": "begun"})
             if options["output"] == "-":
                 for line in lines:
                     sys.stdout.buffer.write(line)
-                return
-            with Path(options["output"]).open("xb") as file:
-                file.writelines(lines)
+            else:
+                with Path(options["output"]).open("xb") as file:
+                    file.writelines(lines)
+            record(tenant.id, EXPORT, actor="operator", metadata=told | {"phase": "ended", "results": lines.entries})
         except Problem as problem:
             raise CommandError(" ".join([problem.detail, *(fault.detail for fault in problem.faults if fault.detail != problem.detail)])) from problem
         except OSError as error:
             raise CommandError(f"{options['output']} can't be written: {error.strerror or error}") from error
         except DatabaseError as error:
             raise CommandError(f"The database failed, and the bundle is not whole: {error}") from error
+        if options["output"] == "-":
+            return
         self.stdout.write(f"{options['output']} is written. Check it: python -m auditlog_verify {options['output']}")

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from auditlog_verify.inert import inert
 from logs.imports.formats import FORMATS, NoEntry
 from logs.imports.progress import Done, Progress
 from logs.imports.reading import Unreadable, documents, open_stream
@@ -72,7 +73,7 @@ class Command(BaseCommand):
             if progress:
                 progress.forget()
         except SendingFailed as error:
-            raise CommandError(f"{error}\n{self._summary(tally, skipped)} Run the same command again to go on.") from error
+            raise CommandError(f"{inert(str(error))}\n{self._summary(tally, skipped)} Run the same command again to go on.") from error
         except KeyboardInterrupt:
             raise CommandError(f"Interrupted. {self._summary(tally, skipped)} Run the same command again to go on.", returncode=130) from None
         except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
@@ -84,7 +85,8 @@ class Command(BaseCommand):
         if tally.failures:
             more = len(tally.failures) - SHOWN_FAILURES
             shown = tally.failures[:SHOWN_FAILURES] + ([f"... and {more} more"] if more > 0 else [])
-            raise CommandError("\n".join([f"{len(tally.failures)} entries were refused:", *shown]))
+            # They quote the input, which may hold what acts on a terminal.
+            raise CommandError("\n".join([f"{len(tally.failures)} entries were refused:", *map(inert, shown)]))
 
     def _show(self, bar: Any, raw: BinaryIO, size_bytes: int | None, tally: Tally) -> None:
         if bar.disable:

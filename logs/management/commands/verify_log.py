@@ -11,6 +11,8 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from accounts.models import Tenant
+from accounts.problems import NotRecorded
+from auditlog_verify.inert import inert
 from logs.integrity.keys import public_keys
 from logs.models import VerificationRun
 from logs.verification.runs import findings_of, interrupted_run, verify
@@ -69,7 +71,7 @@ class Command(BaseCommand):
                 run=interrupted_run(tenant) if options["resume"] else None,
                 progress=show,
             )
-        except (ValueError, DatabaseError) as error:
+        except (ValueError, DatabaseError, NotRecorded) as error:
             raise CommandError(f"{tenant.slug}: {error}", returncode=2) from error
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Go on: the same command with --resume, after two minutes.", returncode=130) from None
@@ -86,6 +88,7 @@ class Command(BaseCommand):
             return
         self.stdout.write(f"{summary}: {len(run.findings)} findings")
         for finding in findings_of(run)[:SHOWN_FINDINGS]:
-            self.stdout.write(f"  {finding}")
+            # Somebody who could change rows chose what they hold: nothing of it may act on the terminal.
+            self.stdout.write(f"  {inert(str(finding))}")
         if len(run.findings) > SHOWN_FINDINGS:
             self.stdout.write(f"  ... and {len(run.findings) - SHOWN_FINDINGS} more, in the admin")

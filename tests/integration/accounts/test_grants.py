@@ -252,7 +252,8 @@ def test_two_admins_can_not_take_the_role_from_each_other_at_once(tenant: Tenant
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sorted(codes) == [200, 422]
+    # The second finds it out at the lock, or, should it come later, that it is no Admin any more.
+    assert sorted(codes) in ([200, 422], [200, 403])
     assert Membership.objects.filter(tenant=tenant, role=Role.ADMIN).count() == 1
 
 

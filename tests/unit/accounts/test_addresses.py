@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.addresses import counted_address, forwarded_hops, nearest_stranger, parse_address, settle_address
@@ -86,12 +86,14 @@ def test_forwarded_is_read_by_rfc_7239(header: str, hops: list[tuple[str, str | 
     assert forwarded_hops(header) == hops
 
 
+@settings(deadline=None)
 @given(forged=st.lists(st.ip_addresses(), max_size=5), client=st.ip_addresses(v=4).filter(lambda one: one not in PROXIES[0]))
 def test_whatever_a_client_sends_the_address_that_the_proxy_saw_counts(forged: list[Any], client: Any) -> None:
     hops = [(str(one), None) for one in [*forged, client]]
     assert nearest_stranger(parse_address("10.0.0.1"), hops, PROXIES)[0] == client
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_header_breaks_anything(text: str) -> None:
     nearest_stranger(parse_address("10.0.0.1"), forwarded_hops(text), PROXIES)

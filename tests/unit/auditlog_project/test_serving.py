@@ -15,6 +15,7 @@ GIVEN = {
     "SEQUENCER_DATABASE_URL": "postgresql://sequencer@localhost/auditlog",
     "AUDITLOG_SIGNING_KEY_FILE": "signing-key.pem",
     "AUDITLOG_TOKEN_KEY_FILE": "token-key.pem",
+    "AUDITLOG_MASTER_KEY_FILE": "master-key",
 }
 
 
@@ -22,6 +23,7 @@ def test_key_of_tokens_is_the_webs_alone_and_that_of_checkpoints_the_sequencers(
     found = environments(GIVEN, commands("127.0.0.1", 8000, 1), "public")
     assert {name for name, environment in found.items() if "AUDITLOG_TOKEN_KEY_FILE" in environment} == {"web"}
     assert {name for name, environment in found.items() if "AUDITLOG_SIGNING_KEY_FILE" in environment} == {"sequencer"}
+    assert {name for name, environment in found.items() if "AUDITLOG_MASTER_KEY_FILE" in environment} == {"web", "worker"}
     assert {name for name, environment in found.items() if "SEQUENCER_DATABASE_URL" in environment} == {"sequencer"}
     assert all(environment["DATABASE_URL"] == GIVEN["DATABASE_URL"] for environment in found.values())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logs.catalogue import check_schema
@@ -162,6 +162,7 @@ def full_value(levels: int, kinds: list[bool]) -> Any:
     return value
 
 
+@settings(deadline=None)
 @given(root=_schemas, a=_schemas, b=_schemas, kinds=st.lists(st.booleans(), min_size=1, max_size=4))
 def test_what_passes_never_looks_at_a_place_more_often_than_allowed(root: Any, a: Any, b: Any, kinds: list[bool]) -> None:
     document = {"allOf": [root], "$defs": {"a": a, "b": b}}

@@ -35,7 +35,7 @@ def describe(admin: Api, mode: str, *schemas: Any, **fields: Any) -> None:
     assert admin.post(ACTIONS, {"name": "REFUND", **fields}).status_code == 201
     for schema in schemas:
         assert admin.post(ACTIONS + "/REFUND/schemas", {"schema": schema}).status_code == 201
-    assert admin.send("PATCH", SETTINGS, {"catalogue_mode": mode}).json() == {"catalogue_mode": mode}
+    assert admin.send("PATCH", SETTINGS, {"catalogue_mode": mode}).json()["catalogue_mode"] == mode
     catalogue.forget()
 
 
@@ -128,5 +128,5 @@ def test_catalogue_of_another_tenant_is_not_there(admin: Api) -> None:
     assert mallory.get(ACTIONS).json() == []
     for method in ("GET", "PATCH", "DELETE"):
         assert_refused(mallory.send(method, ACTIONS + "/REFUND", {}), 404, "not_found")
-    assert mallory.get(SETTINGS).json() == {"catalogue_mode": "off"}
+    assert mallory.get(SETTINGS).json()["catalogue_mode"] == "off"
     assert len(admin.get(ACTIONS).json()) == 1

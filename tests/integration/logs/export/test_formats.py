@@ -20,7 +20,7 @@ from logs import catalogue
 from logs.export import snapshot
 from logs.export.parquet_file import ParquetWriter
 from logs.models import ActionDefinition
-from tests.api import Api, assert_refused, service_of
+from tests.api import PostedApi, assert_refused, service_of
 from tests.exporting import EXPORT, HOSTILE, body_of, lines_of, read_csv, read_parquet, searched, table_row
 from tests.sequencing import sequence_all
 from tests.storing import new_tenant, new_token, store
@@ -137,7 +137,7 @@ def test_query_language_chooses_as_in_search(tenant: Tenant, q: str) -> None:
 
 
 def test_role_user_gets_own_entries(tenant: Tenant) -> None:
-    user = Api(new_token(tenant, Role.USER, "bob"))
+    user = PostedApi(new_token(tenant, Role.USER, "bob"))
     exported = lines_of(body_of(user.get(EXPORT, format="ndjson")))
     assert {entry["user_id"] for entry in exported} == {"bob"}
     assert exported == searched(user)

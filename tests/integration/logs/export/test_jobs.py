@@ -11,19 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import zstandard
 from django.db import connection, connections, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
+from psycopg import sql
 
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, User
 from logs import tasks
 from logs.export import jobs, running
 from logs.models import ExportJob, ExportState
 from tests.access import forget_principals, granted_key, granted_token, new_grant, row_of, viewer
-from tests.api import Api, assert_refused, service_of
+from tests.api import NOT_OWN, Api, PostedApi, assert_refused, service_of
 from tests.exporting import EXPORT, EXPORTS, body_of, lines_of, read_csv, read_parquet, searched, table_row
 from tests.storing import new_key, new_tenant, new_token, store
 from tests.web import wait_until
@@ -49,6 +51,8 @@ def files_in(storage: Path) -> list[str]:
 
 
 def ask(api: Api, **body: Any) -> dict[str, Any]:
+    if "q=" not in body.get("query", ""):
+        body["query"] = "&".join(filter(None, [body.get("query"), urlencode({"q": NOT_OWN})]))
     answer = api.post(EXPORTS, {"format": "ndjson"} | body)
     assert answer.status_code == 202, answer.content
     job: dict[str, Any] = answer.json()
@@ -73,7 +77,7 @@ def look(api: Api, id: str) -> dict[str, Any]:
 
 def download(job: dict[str, Any]) -> bytes:
     """The file, by its link alone."""
-    answer = Api(None).get(job["file"]["url"])
+    answer = PostedApi(None).get(job["file"]["url"])
     assert answer["Cache-Control"] == "no-store"
     return body_of(answer)
 
@@ -84,7 +88,7 @@ def grow_old(id: str, **fields: datetime.datetime) -> None:
 
 @contextmanager
 def run_that_waits(id: str) -> Iterator[threading.Thread]:
-    """The job runs in a thread and comes to no entry during the block: the table is locked."""
+    """The job runs in a thread and comes to no entry during the block: a partition is locked, and not the one that entries go to."""
 
     def work() -> None:
         try:
@@ -93,8 +97,11 @@ def run_that_waits(id: str) -> Iterator[threading.Thread]:
             connection.close()
 
     thread = threading.Thread(target=work)
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT auditlog.ensure_partition(now() - interval '80 days', 90)")
     with transaction.atomic("maintenance"), connections["maintenance"].cursor() as cursor:
-        cursor.execute("LOCK TABLE auditlog.logs_entry IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("SELECT name FROM auditlog.logs_partitions ORDER BY lower_at LIMIT 1")
+        cursor.execute(sql.SQL("LOCK TABLE auditlog.{} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(cursor.fetchone()[0])))
         thread.start()
         wait_until(lambda: ExportJob.objects.get(pk=id).state == ExportState.RUNNING, "the job runs")
         yield thread
@@ -115,7 +122,8 @@ def test_job_makes_the_file_and_its_manifest(tenant: Tenant, storage: Path) -> N
     assert data.startswith(f"{tenant.id}/{job['id']}/")
     written = json.loads((storage / manifest).read_bytes())
     assert written == job["manifest"]
-    assert (written["question"], written["sha256"], written["entries"], written["tree_size"]) == ("user_id=alice&severity_min=INFO", digest, 7, 0)
+    assert written["question"] == f"user_id=alice&severity_min=INFO&{urlencode({'q': NOT_OWN})}"
+    assert (written["sha256"], written["entries"], written["tree_size"]) == (digest, 7, 0)
 
 
 @pytest.mark.parametrize("format", ["json", "csv", "parquet"])
@@ -181,19 +189,19 @@ def test_only_so_many_are_under_way(tenant: Tenant, settings: Any) -> None:
     assert refused["Retry-After"]
     assert ExportJob.objects.count() == 2
     # Somebody else's are their own.
-    ask(Api(new_token(tenant, Role.AUDITOR)))
+    ask(PostedApi(new_token(tenant, Role.AUDITOR)))
     assert api.send("DELETE", f"{EXPORTS}/{first}").status_code == 204
     ask(api)
 
 
 def test_each_sees_own_jobs_and_admins_all(tenant: Tenant) -> None:
     admin, auditor, user, key = (
-        Api(new_token(tenant, Role.ADMIN)),
-        Api(new_token(tenant, Role.AUDITOR)),
-        Api(new_token(tenant, Role.USER, "bob")),
+        PostedApi(new_token(tenant, Role.ADMIN)),
+        PostedApi(new_token(tenant, Role.AUDITOR)),
+        PostedApi(new_token(tenant, Role.USER, "bob")),
         service_of(tenant),
     )
-    mallory = Api(new_token(new_tenant(), Role.ADMIN))
+    mallory = PostedApi(new_token(new_tenant(), Role.ADMIN))
     ids = {name: ask(api)["id"] for name, api in {"admin": admin, "auditor": auditor, "user": user, "key": key}.items()}
     assert [job["id"] for job in admin.get(EXPORTS).json()["results"]] == list(reversed(ids.values()))
     for name, api in {"auditor": auditor, "user": user, "key": key}.items():
@@ -223,24 +231,24 @@ def test_list_goes_on_page_by_page(tenant: Tenant, settings: Any) -> None:
 
 
 def test_role_user_exports_own_entries(tenant: Tenant) -> None:
-    user = Api(new_token(tenant, Role.USER, "bob"))
+    user = PostedApi(new_token(tenant, Role.USER, "bob"))
     assert lines_of(download(carry_out(user))) == searched(user)
     assert lines_of(download(carry_out(user, query="user_id=alice"))) == []
 
 
 def test_key_that_was_revoked_meanwhile_exports_nothing(tenant: Tenant, storage: Path) -> None:
     key = new_key(tenant)
-    id = ask(Api(key))["id"]
+    id = ask(PostedApi(key))["id"]
     ApiKey.objects.filter(prefix=key.split("_")[1]).update(revoked_at=timezone.now())
     running.run(uuid.UUID(id))
-    job = look(Api(new_token(tenant, Role.ADMIN)), id)
+    job = look(PostedApi(new_token(tenant, Role.ADMIN)), id)
     assert (job["state"], job["error"]["code"]) == ("failed", "rights_lost")
     assert files_in(storage) == []
 
 
 @pytest.mark.parametrize("change", ["role", "membership", "user", "tenant", "grant"])
 def test_person_who_loses_the_right_meanwhile_gets_nothing(tenant: Tenant, storage: Path, change: str) -> None:
-    id = ask(Api(new_token(tenant, Role.AUDITOR)))["id"]
+    id = ask(PostedApi(new_token(tenant, Role.AUDITOR)))["id"]
     job = ExportJob.objects.get(pk=id)
     assert job.asked_by_user_id is not None
     with run_that_waits(id) as thread:
@@ -275,7 +283,7 @@ GRANT_CHANGES: list[dict[str, Any]] = [{"forced_query": "user:bob"}, {"may_expor
 def test_job_whose_askers_grant_changes_meanwhile_is_cut(tenant: Tenant, storage: Path, change: dict[str, Any], is_viewer: bool) -> None:
     grant = new_grant(tenant, forced_query="user:alice", may_export=True, may_decrypt=True)
     key = granted_key(tenant, grant)
-    id = ask(viewer(tenant, "user:alice", minter=key, may_export=True) if is_viewer else Api(key))["id"]
+    id = ask(viewer(tenant, "user:alice", minter=key, may_export=True) if is_viewer else PostedApi(key))["id"]
     with run_that_waits(id) as thread:
         AccessGrant.objects.filter(pk=grant.pk).update(**change)
         thread.join(20)
@@ -292,29 +300,29 @@ def test_job_of_a_viewer_holds_what_it_sees(tenant: Tenant) -> None:
 
 def test_job_that_waits_is_refused_when_its_asker_sees_something_else(tenant: Tenant, storage: Path) -> None:
     key = granted_key(tenant, new_grant(tenant, forced_query="user:alice", may_export=True))
-    id = ask(Api(key))["id"]
+    id = ask(PostedApi(key))["id"]
     # More than before is something else, too: the file would not be what was asked for.
     row = row_of(key)
     row.grant = None
     row.save()
     running.run(uuid.UUID(id))
     forget_principals()
-    job = look(Api(key), id)
+    job = look(PostedApi(key), id)
     assert (job["state"], job["error"]["code"]) == ("failed", "rights_lost")
     assert files_in(storage) == []
 
 
 def test_file_is_not_opened_to_an_asker_who_sees_less_now(tenant: Tenant) -> None:
     key = new_key(tenant)
-    id = carry_out(Api(key))["id"]
+    id = carry_out(PostedApi(key))["id"]
     row = row_of(key)
     row.grant = new_grant(tenant, forced_query="user:alice", may_export=True)
     row.save()
     forget_principals()
-    assert "file" not in look(Api(key), id)
+    assert "file" not in look(PostedApi(key), id)
     # An Admin who sees the whole log may open it; one who does not is not even told of it.
-    assert look(Api(new_token(tenant, Role.ADMIN)), id)["file"]
-    narrowed = Api(granted_token(tenant, Role.ADMIN, new_grant(tenant, forced_query="user:alice", may_export=True)))
+    assert look(PostedApi(new_token(tenant, Role.ADMIN)), id)["file"]
+    narrowed = PostedApi(granted_token(tenant, Role.ADMIN, new_grant(tenant, forced_query="user:alice", may_export=True)))
     assert_refused(narrowed.get(f"{EXPORTS}/{id}"), 404, "not_found")
 
 
@@ -348,7 +356,7 @@ def test_deleting_one_that_is_done_removes_its_file(tenant: Tenant, storage: Pat
     assert files_in(storage) == []
     assert look(api, job["id"])["state"] == "expired"
     assert "file" not in look(api, job["id"])
-    assert_refused(Api(None).get(job["file"]["url"]), 404, "not_found")
+    assert_refused(PostedApi(None).get(job["file"]["url"]), 404, "not_found")
 
 
 def test_file_is_removed_when_its_time_is_over(tenant: Tenant, storage: Path) -> None:
@@ -360,7 +368,7 @@ def test_file_is_removed_when_its_time_is_over(tenant: Tenant, storage: Path) ->
     tasks.tend_exports()
     assert {path.split("/")[1] for path in files_in(storage)} == {kept["id"]}
     assert look(api, job["id"])["state"] == "expired"
-    assert_refused(Api(None).get(job["file"]["url"]), 404, "not_found")
+    assert_refused(PostedApi(None).get(job["file"]["url"]), 404, "not_found")
     assert lines_of(download(look(api, kept["id"]))) == searched(api)
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from accounts.models import Role, Tenant
 from logs.search import positions
-from tests.api import LOGS, Api, assert_refused, service_of
+from tests.api import LOGS, PostedApi, assert_refused, service_of
 from tests.sequencing import sequence_all
 from tests.storing import new_tenant, new_token, store
 
 
-def poll(api: Api, path: str) -> dict[str, Any]:
+def poll(api: PostedApi, path: str) -> dict[str, Any]:
     answer = api.get(path)
     assert answer.status_code == 200, answer.content
     page: dict[str, Any] = answer.json()
@@ -21,7 +21,7 @@ def poll(api: Api, path: str) -> dict[str, Any]:
     return page
 
 
-def follow(api: Api, path: str) -> tuple[list[dict[str, Any]], str]:
+def follow(api: PostedApi, path: str) -> tuple[list[dict[str, Any]], str]:
     """Every entry from `path` on, and where to go on later."""
     entries: list[dict[str, Any]] = []
     while True:
@@ -58,7 +58,7 @@ def test_filters_leave_out_and_keep_the_order(tenant: Tenant, limit: int) -> Non
 
 
 def test_role_user_sees_own_entries(tenant: Tenant) -> None:
-    entries, _ = follow(Api(new_token(tenant, Role.USER, "carol")), f"{LOGS}?order=position")
+    entries, _ = follow(PostedApi(new_token(tenant, Role.USER, "carol")), f"{LOGS}?order=position")
     assert {found["user_id"] for found in entries} == {"carol"}
 
 
@@ -83,13 +83,15 @@ def test_poller_gets_what_comes_later() -> None:
         entries, path = follow(api, path)
         seen += [found["integrity"]["position"] for found in entries]
         assert follow(api, path)[0] == []
-    assert seen == list(range(8))
+    # In between are the entries about the poller's own questions.
+    assert len(seen) == 8
+    assert seen == sorted(set(seen))
 
 
 @pytest.mark.parametrize(
     ("query", "fault", "pointer"),
     [
-        ("after=246", "unknown_position", "after"),
+        ("after=100000", "unknown_position", "after"),
         ("after=-2", "bad_position", "after"),
         ("after=x", "bad_position", "after"),
         ("after=", "empty", "after"),

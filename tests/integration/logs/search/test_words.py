@@ -24,6 +24,11 @@ long_texts = st.builds(lambda text, times: text * times, required, st.integers(1
 @settings(max_examples=400, deadline=None)
 @given(required, required, st.none() | texts, st.none() | phrases | texts | long_texts, st.none() | objects)
 def test_both_cut_alike(user: str, type: str, resource: str | None, message: str | None, metadata: dict[str, object] | None) -> None:
+    compare(user, type, resource, message, metadata)
+
+
+def compare(user: str, type: str, resource: str | None, message: str | None, metadata: dict[str, object] | None) -> str:
+    """Have both cut the entry. Answers its text."""
     tenant = "00000000-0000-4000-8000-0000000abcde"
     parameters = {
         "tenant": tenant, "user": user, "type": type, "resource": resource, "message": message,
@@ -39,6 +44,18 @@ def test_both_cut_alike(user: str, type: str, resource: str | None, message: str
     own = {"", "=LOGIN", "=@user:a_b", "=3", "=failure", "~x_y", "~z"}
     wanted = {f"0abcde{word[:MAX_LEXEME]}" for word in words_of(expected) | own}
     assert {lexeme[: 6 + MAX_LEXEME] for lexeme in lexemes} == wanted
+    return expected
+
+
+def test_what_is_encrypted_has_no_words() -> None:
+    token = "v1.7." + "Ab-_9" * 20
+    hidden: dict[str, object] = {"a": {"$encrypted": token}, "b": [{"$encrypted": token}, "seen"], "c": f'{{"$encrypted": "{token}"}}'}
+    text = compare("alice", "invoice", None, f"[encrypted:{token}]", hidden)
+    # In a text of the metadata it is what somebody sent.
+    assert text.count(token.lower()) == 1
+    assert "seen" in words_of(text)
+    for sent in (f"[encrypted:{token}] and more", f"[encrypted:{token}]\n", "[encrypted:v1.7.short]"):
+        assert "v1.7" in compare("alice", "invoice", None, sent, None)
 
 
 def test_prefix_of_a_tenant_is_the_end_of_its_id() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections
 
 from logs.storage.sql_file import RunSQLFile
-from tests.api import service_of
+from tests.asking import asking_of
 from tests.compacting import compact_all
 from tests.sequencing import sequence_all
 from tests.storing import new_tenant, store
@@ -19,7 +19,7 @@ MIGRATION = "0005_statistics"
 
 def test_statistics_of_entries_from_before_the_migration_are_whole() -> None:
     tenant = new_tenant()
-    api = service_of(tenant)
+    api = asking_of(tenant)
     asked: dict[str, Any] = {"from": (NOW - datetime.timedelta(days=40)).strftime("%Y-%m-%dT00:00:00Z"), "bucket": "day"}
     moments = [NOW - datetime.timedelta(hours=7 * number) for number in range(100)]
     store(tenant, [{"timestamp": moment.isoformat(), "user_id": f"u{number % 7}"} for number, moment in enumerate(moments)])

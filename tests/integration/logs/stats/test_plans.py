@@ -16,6 +16,7 @@ from accounts.models import Tenant
 from logs.search.tree import All, SeverityIs, TextIs
 from logs.stats import caching, counts, users
 from logs.stats.periods import Cover, Period, Unit, cover_of
+from logs.storage.kinds import OWN_SOURCE
 from logs.storage.reading import tenant_snapshot
 from tests.compacting import compact_all
 from tests.sequencing import sequence_all
@@ -116,6 +117,6 @@ def test_busiest_users_come_from_their_index_and_candidates_from_the_key(tenant:
 
 def test_state_of_the_log_is_one_row_and_what_waits(tenant: Tenant) -> None:
     with explaining(tenant) as (cursor, _, _):
-        cursor.execute(caching.SELECT_STATE)
+        cursor.execute(caching.SELECT_STATE, {"own": OWN_SOURCE})
         assert cursor.indexes == {"logs_head_pkey", "logs_batch_waiting"}
         assert cursor.has_read_all == set()

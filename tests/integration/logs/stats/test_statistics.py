@@ -16,14 +16,16 @@ from django_redis.cache import RedisCache
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import Role, Tenant
+from accounts.models import Tenant
 from logs.errors import TooExpensive
 from logs.stats import caching, statistics, tally, users
+from logs.storage.kinds import OWN_SOURCE
 from logs.storage.reading import tenant_snapshot
-from tests.api import Api, assert_refused, service_of
+from tests.api import assert_refused, service_of
+from tests.asking import Asking, asking_of
 from tests.compacting import compact_all
 from tests.sequencing import sequence_all
-from tests.storing import new_key, new_tenant, new_token, store
+from tests.storing import new_tenant, store
 
 STATS, FACETS = "/api/v1/logs/stats", "/api/v1/logs/facets"
 HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
@@ -61,7 +63,7 @@ class Kept:
     """A tenant, how to ask it, and its entries."""
 
     tenant: Tenant
-    api: Api
+    api: Asking
     entries: list[Entry] = field(default_factory=list, repr=False)
 
     def add(self, entries: list[Entry]) -> None:
@@ -73,7 +75,7 @@ class Kept:
 def kept() -> Kept:
     chance = random.Random(4)
     tenant = new_tenant()
-    found = Kept(tenant, Api(new_key(tenant)))
+    found = Kept(tenant, asking_of(tenant))
     found.add([random_entry(chance, STARTS[0], NOW) for _ in range(300)])
     sequence_all()
     compact_all(NOW - 2 * DAY)
@@ -235,7 +237,7 @@ def test_another_tenant_s_entries_count_for_nobody_else(kept: Kept) -> None:
 
 
 def test_role_user_counts_only_their_own(kept: Kept) -> None:
-    api = Api(new_token(kept.tenant, Role.USER, "alice"))
+    api = asking_of(kept.tenant, own_user_id="alice")
     asked = {"from": rfc3339(STARTS[0])}
     own = [entry for entry in kept.entries if entry["user_id"] == "alice"]
     found = api.get(STATS, **asked, compare="previous").json()
@@ -253,7 +255,7 @@ def test_role_user_counts_only_their_own(kept: Kept) -> None:
 
 def test_entry_counts_as_soon_as_it_is_committed_and_once() -> None:
     tenant = new_tenant()
-    api = service_of(tenant)
+    api = asking_of(tenant)
     for number in range(1, 4):
         store(tenant, [{}])
         for _ in range(2):
@@ -278,11 +280,12 @@ def test_answer_is_kept_until_an_entry_is_added(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(caching, "tenant_snapshot", snapshot)
     assert api.get(STATS).json() == first
     sequence_all()
-    # A position changes no count.
+    # A position changes no count, and that somebody asked is no news: else every look would make the next one slow.
     assert api.get(STATS).json() == first
     assert computed == []
     store(tenant, [{}])
-    assert api.get(STATS).json()["totals"]["total"] == 3
+    # What was posted, and the questions before.
+    assert api.get(STATS).json()["by"]["source"]["values"] == [{"value": OWN_SOURCE, "count": 3}, {"value": "key:testing", "count": 3}]
     assert computed == [tenant.id]
     other = new_tenant()
     assert service_of(other).get(STATS).json()["totals"]["total"] == 0

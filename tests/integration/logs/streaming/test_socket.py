@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 from asyncio import to_thread
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connection
 from websockets.exceptions import InvalidStatus
 
 from accounts.api_keys import revoke_api_key
-from accounts.models import ApiKey, Membership, Role, Tenant
+from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant
+from tests.access import granted_key, new_grant, viewer_token
 from tests.sequencing import SequencerProcess
 from tests.storing import new_key, new_tenant, new_token, store
 from tests.streaming import Client, client, entries_in, run
@@ -34,6 +37,18 @@ def tenant() -> Tenant:
 async def subscribed(one: Client, **question: object) -> None:
     await one.say(type="subscribe", **question)
     await one.until("subscribed")
+
+
+async def changed(change: Callable[[], object]) -> None:
+    """`change()` in a thread that keeps no database connection."""
+
+    def work() -> None:
+        try:
+            change()
+        finally:
+            connection.close()
+
+    await to_thread(work)
 
 
 def test_entries_come_as_they_get_their_positions(web: Web, tenant: Tenant) -> None:
@@ -217,6 +232,40 @@ def test_a_changed_role_changes_what_comes(web: Web, tenant: Tenant) -> None:
             await asyncio.sleep(5)
             await to_thread(store, tenant, [{"user_id": "bob"}, {"user_id": "alice"}])
             assert [entry["user_id"] for _, entry in await one.entries(1)] == ["alice"]
+
+    run(scenario)
+
+
+def test_a_viewer_sees_what_its_query_and_its_minter_leave(web: Web, tenant: Tenant) -> None:
+    grant = new_grant(tenant, resource_types=["invoice"])
+    token = viewer_token(tenant, "user:(alice bob)", minter=granted_key(tenant, grant))
+    entries = [{"user_id": user, "resource_type": kind} for kind in ("account", "invoice") for user in ("carol", "bob", "alice")]
+
+    async def scenario() -> None:
+        async with client(web.url, token) as one:
+            await subscribed(one)
+            await changed(lambda: store(tenant, entries))
+            assert [(entry["user_id"], entry["resource_type"]) for _, entry in await one.entries(2)] == [("bob", "invoice"), ("alice", "invoice")]
+            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(forced_query="-user:bob"))
+            await asyncio.sleep(5)
+            await changed(lambda: store(tenant, entries))
+            assert [entry["user_id"] for _, entry in await one.entries(1)] == ["alice"]
+            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(is_active=False))
+            assert await one.end() == 4401
+            assert one.received[-1]["problem"]["code"] == "revoked_viewer_token"
+
+    run(scenario)
+
+
+def test_a_grant_that_is_over_ends_the_stream(web: Web, tenant: Tenant) -> None:
+    grant = new_grant(tenant)
+    key = granted_key(tenant, grant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one:
+            await subscribed(one)
+            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(valid_until=datetime.datetime.now(datetime.UTC)))
+            assert await one.end() == 4403
 
     run(scenario)
 

@@ -1,0 +1,8 @@
+from django.db import migrations
+
+from logs.storage.sql_file import RunSQLFile
+
+
+class Migration(migrations.Migration):
+    dependencies = [("logs", "0010_encryption")]
+    operations = [RunSQLFile("0012_own_entries")]
