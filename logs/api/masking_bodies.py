@@ -79,7 +79,7 @@ class BuiltInMaskingOutput(msgspec.Struct):
     name: str
     description: str
     action: ActionName
-    default_action: ActionName
+    default_action: Annotated[str, Meta(description="What it would be without your change.")]
     is_active: bool
 
 

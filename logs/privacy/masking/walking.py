@@ -7,8 +7,8 @@ until nothing more is found, for what is left beside a secret may form another.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
-import itertools
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
@@ -94,6 +94,7 @@ class Walk:
         is_plain, key_facts = self._selection.is_plain, self._selection.key_facts
         named = None if _NAME_KEYS.isdisjoint(given) else self._named_rule(given)
         changes: dict[str, tuple[str, Any]] = {}
+        new_keys: _NewKeys | None = None
         for key, value in given.items():
             facts = key_facts(key)
             rule = named if facts.rule is None and key in _VALUE_KEYS else facts.rule
@@ -105,7 +106,10 @@ class Walk:
                         continue
                 elif kind is not dict and kind is not list and kind is not int:
                     continue
-            new_key = key if facts.is_plain else self._key(key, given, changes)
+            new_key = key
+            if not facts.is_plain:
+                new_keys = new_keys or _NewKeys(given)
+                new_key = new_keys.free(key, self._key(key))
             if new_key != key and rule is None:
                 # What is left of it may be such a name.
                 rule = key_facts(new_key).rule
@@ -135,16 +139,12 @@ class Walk:
         self._pointers.append(pointer)
         return _DROPPED if action is MaskingAction.DROP else self._marks.of_value(action, value)
 
-    def _key(self, key: str, given: dict[str, Any], changes: dict[str, tuple[str, Any]]) -> str:
+    def _key(self, key: str) -> str:
         """The key itself may be a secret: a map from addresses to people."""
         was_to_seal = self._is_to_seal
         new = self._masked_text(key, is_sealed_as_redacted=True)
         self._is_to_seal = was_to_seal
-        if new == key:
-            return key
-        taken = given.keys() | {other for other, _ in changes.values()}
-        numbered = (new if number == 1 else f"{new} ({number})" for number in itertools.count(1))
-        return next(candidate for candidate in numbered if candidate not in taken)
+        return new
 
     def _named_rule(self, given: dict[str, Any]) -> KeyRule | None:
         """The rule for the values of an object such as {"name": "password", "value": "x"}."""
@@ -205,7 +205,8 @@ class Walk:
         pieces: list[bytes] = []
         reached = 0
         for begin, end, action in sorted(spans, key=lambda span: span[:2]):
-            if begin < reached or any(low <= begin and end <= high for low, high in marked):
+            nearest = bisect.bisect_right(marked, (begin, len(content) + 1)) - 1
+            if begin < reached or (nearest >= 0 and end <= marked[nearest][1]):
                 continue
             if action is MaskingAction.ENCRYPT and self._seal is not None:
                 self._is_to_seal = True
@@ -288,6 +289,25 @@ class Walk:
         return self._selection.key_rule(unquote(name) if "%" in name else name)
 
 
+class _NewKeys:
+    """The keys of an object that is being masked: no two become one."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._taken = set(given)
+        self._numbers: dict[str, int] = {}
+
+    def free(self, key: str, new: str) -> str:
+        """`new`, with a number behind it if it is taken."""
+        if new == key:
+            return key
+        number = self._numbers.get(new, 0) + 1
+        while (candidate := new if number == 1 else f"{new} ({number})") in self._taken:
+            number += 1
+        self._numbers[new] = number
+        self._taken.add(candidate)
+        return candidate
+
+
 def _may_hide(rule: KeyRule, value: Any) -> bool:
     """Is the value under the key of a rule to be masked? Flags and nothing are not, nor what is masked already."""
     if value is None or isinstance(value, bool) or value in ("", [], {}):
@@ -306,7 +326,13 @@ def _mark_spans(content: bytes) -> list[tuple[int, int]]:
     spans = mark_spans(text)
     if not spans or text.isascii():
         return spans
-    return [(len(text[:begin].encode()), len(text[:end].encode())) for begin, end in spans]
+    found, characters, offset = [], 0, 0
+    for begin, end in spans:
+        offset += len(text[characters:begin].encode())
+        size = len(text[begin:end].encode())
+        found.append((offset, offset + size))
+        offset, characters = offset + size, end
+    return found
 
 
 def _levels(text: bytes) -> int:
