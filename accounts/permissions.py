@@ -129,3 +129,12 @@ class AdminWrites(IsPrincipal):
         if not principal.may_read or not principal.restriction.leaves_all or principal.is_viewer:
             refuse(principal, "This needs the role Auditor or Admin, or a key with the scope logs:read, for the whole log.")
         return True
+
+
+class MayReportOnSubjects(IsPrincipal):
+    """Auditors, Admins, and keys that read and decrypt: who sees the whole log, exports, and decrypts or erases."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.may_report_on_subjects:
+            refuse(principal, "Reports on data subjects need the role Auditor or Admin, or a key with logs:read and logs:decrypt, for the whole log.")
+        return True

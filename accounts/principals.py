@@ -82,6 +82,11 @@ class Principal:
         return Ability.ERASE in self.abilities
 
     @property
+    def may_report_on_subjects(self) -> bool:
+        """May they have everything about one data subject: who sees the whole log, exports, and decrypts or erases?"""
+        return self.may_read and self.may_export and self.restriction.leaves_all and (self.may_decrypt or self.may_erase)
+
+    @property
     def may_manage_retention(self) -> bool:
         return Ability.RETENTION in self.abilities
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.viewer_tokens import remove_old
@@ -12,3 +13,9 @@ from accounts.viewer_tokens import remove_old
 def remove_old_viewer_tokens() -> int:
     """Remove the rows of viewer tokens that have been over for long. Answers how many."""
     return remove_old(timezone.now())
+
+
+@shared_task(name="accounts.tasks.clear_sessions")
+def clear_sessions() -> None:
+    """Remove the rows of sessions that are over; nobody else does."""
+    call_command("clearsessions")

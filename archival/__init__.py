@@ -1,1 +1,4 @@
-"""What leaves the hot log, and when: the schedules that keep the log's partitions ready, and what follows from them."""
+"""What leaves the hot log, when, and what may not: legal holds, and the schedules that keep the log's partitions ready.
+
+`holds` places and releases legal holds, and guards erasures by the log's door (`logs.extensions`).
+"""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import os
 import warnings
 from pathlib import Path
@@ -160,16 +159,12 @@ AUDITLOG_ANCHOR_URL = env.text(
 AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
 AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
 
-_outbound = env.items(
+AUDITLOG_OUTBOUND_ALLOW = env.networks(
     "AUDITLOG_OUTBOUND_ALLOW",
     "",
     "Networks (10.1.2.0/24) that may be called though they are not public: where receivers of webhooks run inside. "
     "The addresses in this environment (AUDITLOG_CHECKPOINT_WEBHOOK, AUDITLOG_WITNESSES) need no such leave.",
 )
-try:
-    AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network(_network) for _network in _outbound]
-except ValueError as _error:
-    raise ImproperlyConfigured(f"AUDITLOG_OUTBOUND_ALLOW: {_error}.") from _error
 
 # -- export --------------------------------------------------------------------------------------------------------
 AUDITLOG_EXPORT_STREAMS = env.integer(

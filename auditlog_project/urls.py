@@ -14,6 +14,7 @@ urlpatterns = [
     # First what is asked for most: the patterns are tried in their order.
     path("api/v1/", include("logs.api.urls")),
     path("api/v1/", include("accounts.api.urls")),
+    path("api/v1/", include("archival.api.urls")),
     path("", RedirectView.as_view(pattern_name="docs"), name="home"),
     path("api/v1/schema", documentation.SchemaView.as_view(), name="schema"),
     path("api/v1/docs", documentation.SwaggerView.as_view(url_name="schema"), name="docs"),

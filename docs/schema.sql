@@ -79,6 +79,18 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION auditlog.erase_data_key(key_id bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE auditlog.logs_data_key
+    SET subject_digest = NULL, wrapped_key = NULL, wrapped_subject = NULL, erased_at = clock_timestamp()
+    WHERE id = key_id AND tenant_id = (nullif(current_setting('auditlog.tenant', true), ''))::uuid AND erased_at IS NULL;
+    RETURN FOUND;
+END
+$$;
+
 CREATE FUNCTION auditlog.flush_words() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -557,6 +569,9 @@ GRANT USAGE ON SCHEMA auditlog TO auditlog_sequencer;
 
 REVOKE ALL ON FUNCTION auditlog.ensure_partition(moment timestamp with time zone, hot_days integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION auditlog.ensure_partition(moment timestamp with time zone, hot_days integer) TO auditlog_app;
+
+REVOKE ALL ON FUNCTION auditlog.erase_data_key(key_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION auditlog.erase_data_key(key_id bigint) TO auditlog_app;
 
 REVOKE ALL ON FUNCTION auditlog.flush_words() FROM PUBLIC;
 GRANT ALL ON FUNCTION auditlog.flush_words() TO auditlog_sequencer;

@@ -27,6 +27,7 @@ from logs.models import (
     ActionSchema,
     BuiltInMasking,
     EncryptedField,
+    Erasure,
     LogSettings,
     MaskedField,
     MaskingKind,
@@ -110,6 +111,38 @@ class VerificationRunAdmin(RecordedAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: VerificationRun | None = None) -> bool:
+        return False
+
+
+@admin.register(Erasure)
+class ErasureAdmin(RecordedAdmin):
+    """Erasures are asked for over the API, which asks twice; they are looked at here."""
+
+    list_display = ["tenant", "created_at", "subject", "state", "asked_by", "finished_at"]
+    list_filter = ["state", "tenant"]
+    readonly_fields = [
+        "tenant",
+        "subject",
+        "reason",
+        "asked_by",
+        "state",
+        "key_ids",
+        "pseudonyms",
+        "exports",
+        "held_because",
+        "repeats",
+        "created_at",
+        "finished_at",
+    ]
+    exclude = ["asked_as"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
         return False
 
 

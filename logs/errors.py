@@ -7,6 +7,7 @@ Refused
 ├── InvalidEntries         422  one or more entries are wrong; nothing was stored
 ├── IdempotencyConflict    422  the key was used for other content
 ├── NotSequenced           409  the entry has no position yet; it will have one in a moment
+├── Held                   409  a legal hold keeps what was to be erased
 ├── InvalidQuery           422  a filter, limit or cursor is wrong
 ├── ExportRightsLost       403  the asker of an export job may no longer read what it would hold; told by the job, not by an answer
 ├── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
@@ -68,6 +69,17 @@ class NotSequenced(Refused):
 
     def __init__(self, id: str) -> None:
         super().__init__(f"The entry {id} is stored and has no position in the log yet. Ask again in a moment.", headers={"Retry-After": "1"})
+
+
+class Held(Refused):
+    """`erasure_id`: the refused erasure, which is on record."""
+
+    status = 409
+    code = "held"
+    title = "A legal hold forbids it"
+
+    def __init__(self, reason: str, erasure_id: str) -> None:
+        super().__init__(f"{reason} Nothing was erased.", erasure=erasure_id)
 
 
 class InvalidQuery(Invalid):

@@ -10,6 +10,8 @@ from celery import shared_task
 from kombu.exceptions import OperationalError
 
 from accounts.models import Tenant
+from logs import erasure
+from logs.erasure.reapplying import alive
 from logs.export import files, jobs, running
 from logs.storage import partitions
 from logs.verification.runs import interrupted_run, verify
@@ -32,6 +34,11 @@ def verify_logs() -> None:
         except Exception:
             # On record with its reason; the other tenants' logs are to be verified all the same.
             logger.exception("the log of tenant %s could not be verified", tenant.slug)
+        try:
+            if count := len(alive(tenant.id)):
+                logger.error("tenant %s: %d erased data keys are alive, as after a restore: run manage.py reapply_erasures", tenant.slug, count)
+        except Exception:
+            logger.exception("the ledger of erasures of tenant %s could not be read", tenant.slug)
 
 
 @shared_task(name="logs.tasks.run_export")
@@ -57,3 +64,14 @@ def send_export(job_id: uuid.UUID) -> None:
         run_export.apply_async((str(job_id),), retry=False)
     except OperationalError as error:
         logger.warning("export job %s waits: %s", job_id, error)
+
+
+@shared_task(name="logs.tasks.tend_erasures")
+def tend_erasures() -> None:
+    """Carry on the erasures that were begun and whose process died, or whose database or storage was away."""
+    for id in erasure.unfinished(datetime.datetime.now(datetime.UTC)):
+        try:
+            erasure.carry_on(id)
+        except Exception:
+            # The next run tries again; the others are to be carried on all the same.
+            logger.exception("erasure %s can't be carried on now", id)

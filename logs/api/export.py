@@ -35,15 +35,17 @@ from logs.api.views import LeanView
 from logs.errors import InvalidQuery
 from logs.evidence import CountedLines, evidence_question_of, write_evidence
 from logs.export import FORMATS, ExportQuestion, export_question_of, files, jobs, open_stream
-from logs.export.asking import COMPRESSIONS, EVIDENCE, FORMAT_NAMES, ORDERS, asked_again, compression_of, one_of
+from logs.export.asking import COMPRESSIONS, EVIDENCE, FORMAT_NAMES, ORDERS, SUBJECT_REPORT, asked_again, compression_of, one_of
 from logs.export.compression import CONTENT_TYPES, SUFFIXES, coding_for
 from logs.export.manifest import Manifest
 from logs.export.output import ExportJobOutput, output_of
 from logs.export.ranges import range_in
 from logs.export.running import EXPORT, file_name
+from logs.export.subject_report import CONTENT_TYPE as REPORT_TYPE
 from logs.models import ExportJob
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters
+from logs.search.tree import All
 
 MAX_QUERY_LENGTH = 64 * 1024
 LINK = "export-link"
@@ -87,6 +89,7 @@ class ExportRequestSerializer(serializers.Serializer[Any]):
             "compression": serializers.ChoiceField(choices=COMPRESSIONS, default="none"),
             "order": serializers.ChoiceField(choices=ORDERS, default="desc"),
             "limit": serializers.IntegerField(min_value=1, max_value=MAX_NUMBER, allow_null=True, default=None, help_text="At most so many entries."),
+            "pseudonymise": serializers.BooleanField(default=False, help_text="Leave out, or replace, what says who the entries are about."),
             "query": serializers.CharField(
                 allow_blank=True, default="", trim_whitespace=False, max_length=MAX_QUERY_LENGTH, help_text="The filters of search, as a query string."
             ),
@@ -195,6 +198,8 @@ class ExportFileView(LeanView):
 
 def _content_type(format: str, compression: str) -> str:
     """The type of a file, as it is after any Content-Encoding is undone."""
+    if format == SUBJECT_REPORT:
+        return REPORT_TYPE
     return CONTENT_TYPES.get(compression) or FORMATS[format].content_type
 
 
@@ -238,12 +243,17 @@ def _job_question(asked: dict[str, Any], principal: Principal) -> ExportQuestion
         compression = compression_of(asked["compression"], asked["format"])
     except InvalidQuery as problem:
         raise Invalid([replace(fault, pointer="/compression") for fault in problem.faults]) from problem
-    query = QueryDict(asked["query"])
+    words, tree = filters_in_body(asked["query"], principal)
+    return ExportQuestion(principal, tree, words, asked["format"], compression, asked["order"], asked["limit"], is_pseudonymised=asked["pseudonymise"])
+
+
+def filters_in_body(text: str, principal: Principal) -> tuple[str, All]:
+    """Filters in a body's `query`: as they are kept, and their tree. Raises InvalidQuery; what is wrong is told at `/query`."""
+    words = QueryDict(text).urlencode()
     try:
-        tree = asked_again(query.urlencode(), principal)
+        return words, asked_again(words, principal)
     except InvalidQuery as problem:
         raise InvalidQuery([replace(fault, pointer="/query", detail=f"{fault.pointer}: {fault.detail}") for fault in problem.faults]) from problem
-    return ExportQuestion(principal, tree, query.urlencode(), asked["format"], compression, asked["order"], asked["limit"])
 
 
 def _cursor(text: str) -> uuid.UUID:

@@ -72,6 +72,11 @@ export: dict[str, Any] = {
             {"type": "integer", "minimum": 1},
             description=f"At most so many. Without it all; of `evidence` {DEFAULT_EVIDENCE}, and at most {MAX_EVIDENCE}.",
         ),
+        OpenApiParameter(
+            "pseudonymise",
+            OpenApiTypes.BOOL,
+            description="Leave out, or replace by pseudonyms, what says who the entries are about (docs/erasure.md). Not with `evidence`.",
+        ),
         OpenApiParameter("manifest", OpenApiTypes.BOOL, description="With `ndjson`: a last line with the count and the SHA-256 of those before it."),
         TENANT,
     ],
@@ -134,6 +139,7 @@ _NO_PARAMETERS = problem_response(
     "There is no parameter 'x'. There is none here.",
     errors=[{"pointer": "x", "code": "unknown_parameter", "detail": "There is no parameter 'x'. There is none here."}],
 )
+TOO_MANY_JOBS = problem_response(429, "too_many_requests", "Too many requests", "You have 3 export jobs under way already. Wait for one of them, or cancel it.")
 _ID = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)
 _COMMON: dict[Any, Any] = {422: _NO_PARAMETERS, 503: UNAVAILABLE}
 
@@ -156,7 +162,6 @@ def list_exports_with(page: type) -> dict[str, Any]:
 
 def create_export_with(request: type) -> dict[str, Any]:
     """`extend_schema` arguments for asking; `request` is the type of the body."""
-    detail = "You have 3 export jobs under way already. Wait for one of them, or cancel it."
     return {
         "operation_id": "exports_create",
         "summary": "Make an export in the background",
@@ -176,7 +181,7 @@ def create_export_with(request: type) -> dict[str, Any]:
                 '"xml" is not a valid choice.',
                 errors=[{"pointer": "/format", "code": "invalid_choice", "detail": '"xml" is not a valid choice.'}],
             ),
-            429: problem_response(429, "too_many_requests", "Too many requests", detail),
+            429: TOO_MANY_JOBS,
             503: UNAVAILABLE,
         },
         "examples": [OpenApiExample("a job", value=_ASKED, request_only=True), _shown("asked for", _QUEUED, status=202)],

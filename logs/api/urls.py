@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from logs.api import catalogue, export, integrity, masking, saved_searches, stats, stream, timeline, views
+from logs.api import catalogue, erasures, export, integrity, masking, saved_searches, stats, stream, subject_reports, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
@@ -35,5 +35,8 @@ urlpatterns = [
     path("actions", catalogue.ActionsView.as_view(), name="actions"),
     path("actions/<str:name>", catalogue.ActionView.as_view(), name="action"),
     path("actions/<str:name>/schemas", catalogue.ActionSchemasView.as_view(), name="action-schemas"),
+    path("erasures", erasures.ErasuresView.as_view(), name="erasures"),
+    path("erasures/<str:id>", erasures.ErasureView.as_view(), name="erasure"),
+    path("subject-reports", subject_reports.SubjectReportsView.as_view(), name="subject-reports"),
     path("log-settings", catalogue.LogSettingsView.as_view(), name="log-settings"),
 ]

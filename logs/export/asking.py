@@ -11,7 +11,7 @@ from accounts.principals import Principal
 from accounts.problems import Fault
 from logs.errors import InvalidQuery
 from logs.search.filters import filters_of
-from logs.search.parameters import number_in
+from logs.search.parameters import flag_in, number_in
 from logs.search.sight import asked_by
 from logs.search.tree import All
 
@@ -20,12 +20,17 @@ EVIDENCE = "evidence"
 FORMAT_NAMES = ("json", "ndjson", "csv", "parquet")
 COMPRESSIONS = ("none", "gzip", "zstd")
 ORDERS = ("desc", "asc")
-OWN_PARAMETERS = ("format", "compression", "order", "limit", "manifest")
+OWN_PARAMETERS = ("format", "compression", "order", "limit", "manifest", "pseudonymise")
+# Everything about one data subject, made by `export.subject_report`; for jobs only, at an address of its own.
+SUBJECT_REPORT = "subject_report"
 
 
 @dataclass(frozen=True)
 class ExportQuestion:
-    """Entries to export. `tree` holds what the principal may see too; `words`: the filters as they were asked, a query string."""
+    """Entries to export. `tree` holds what the principal may see too; `words`: the filters as they were asked, a query string.
+
+    `is_pseudonymised`: without what says who the entries are about (`export.pseudonyms`).
+    """
 
     principal: Principal
     tree: All
@@ -35,6 +40,7 @@ class ExportQuestion:
     order: str = "desc"
     limit: int | None = None
     has_manifest: bool = False
+    is_pseudonymised: bool = False
 
 
 def export_question_of(query: QueryDict, principal: Principal) -> ExportQuestion:
@@ -57,6 +63,7 @@ def export_question_of(query: QueryDict, principal: Principal) -> ExportQuestion
         limit_of_export(query),
         # A JSON document has an end in any case, so it may as well say what it is the end of.
         has_manifest or format == "json",
+        flag_in(query, "pseudonymise"),
     )
 
 

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import os
 from collections.abc import Iterator
+from typing import Protocol
 
 from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
 from logs.export.compression import Compressor
 from logs.export.formats import FORMATS
 from logs.export.manifest import Manifest, Tally
+from logs.export.opening import users_of_log
+from logs.export.pseudonyms import Pseudonymiser
 from logs.export.snapshot import Snapshot
+
+
+class FileEncoding(Protocol):
+    """What makes the bytes of one file. `entries` tells how many were written so far."""
+
+    entries: int
+
+    def pieces(self) -> Iterator[bytes]: ...
+    def manifest(self, tally: Tally | None = None) -> Manifest: ...
 
 
 class Encoding:
@@ -22,6 +36,10 @@ class Encoding:
         self._snapshot = snapshot
         self._packer = packer
         self._made_at = made_at
+        # The key dies with this object.
+        self._pseudonymiser = (
+            Pseudonymiser(os.urandom(32), functools.partial(users_of_log, question.principal.tenant_id)) if question.is_pseudonymised else None
+        )
         self.entries = 0
 
     def pieces(self) -> Iterator[bytes]:
@@ -32,7 +50,8 @@ class Encoding:
         tally = Tally() if question.has_manifest else None
         yield from self._packed(writer.begin(), tally)
         for rows in self._snapshot.pages(format.select(question, self._catalogue), format.weigh):
-            piece = writer.add(format.open(question.principal.tenant_id, rows) if question.principal.may_decrypt else rows)
+            shown = format.open(question.principal.tenant_id, rows) if question.principal.may_decrypt else rows
+            piece = writer.add(format.pseudonymise(self._pseudonymiser, shown) if self._pseudonymiser else shown)
             self.entries += len(rows)
             yield from self._packed(piece, tally)
         yield from self._packed(writer.finish(), tally)
@@ -46,7 +65,7 @@ class Encoding:
         return Manifest(
             format=question.format,
             compression=question.compression,
-            question=question.words,
+            question="" if question.is_pseudonymised else question.words,
             order=question.order,
             made_at=self._made_at,
             tree_size=self._snapshot.tree_size,
@@ -54,6 +73,7 @@ class Encoding:
             bytes=tally.bytes if tally else None,
             sha256=tally.sha256 if tally else None,
             limit=question.limit,
+            is_pseudonymised=question.is_pseudonymised,
         )
 
     def _packed(self, piece: bytes, tally: Tally | None) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
 from logs.export.manifest import Manifest
 from logs.export.opening import Opener, open_columns, open_lines
+from logs.export.pseudonyms import Pseudonymiser
 from logs.export.selecting import select_columns, select_lines
 from logs.export.snapshot import Rows
 from logs.privacy.encryption.opening import metadata_of_title
@@ -59,7 +60,7 @@ class LinesWriter:
         return b""
 
     def add(self, rows: Rows) -> bytes:
-        return ("\n".join(_titled(rows, self._catalogue)) + "\n").encode()
+        return ("\n".join(titled(rows, self._catalogue)) + "\n").encode()
 
     def finish(self) -> bytes:
         return b""
@@ -79,7 +80,7 @@ class DocumentWriter:
         return b'{"entries":[\n'
 
     def add(self, rows: Rows) -> bytes:
-        text = self._between + ",\n".join(_titled(rows, self._catalogue))
+        text = self._between + ",\n".join(titled(rows, self._catalogue))
         self._between = ",\n"
         return text.encode()
 
@@ -110,10 +111,11 @@ class CSVWriter:
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is selected, opened, weighed, written and named. `describes_itself`: its file holds a manifest in any case."""
+    """How one format is selected, opened, pseudonymised, weighed, written and named. `describes_itself`: its file holds a manifest in any case."""
 
     select: Callable[[ExportQuestion, TenantCatalogue], Condition]
     open: Opener
+    pseudonymise: Callable[[Pseudonymiser, Rows], Rows]
     weigh: Callable[[Sequence[Any]], int]
     writer: Callable[[TenantCatalogue], Writer]
     content_type: str
@@ -140,14 +142,14 @@ def _columns(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
 
 
 FORMATS: dict[str, Format] = {
-    "json": Format(select_lines, open_lines, _weigh_line, DocumentWriter, "application/json"),
-    "ndjson": Format(select_lines, open_lines, _weigh_line, LinesWriter, "application/x-ndjson"),
-    "csv": Format(_columns, open_columns, _weigh_columns, lambda _: CSVWriter(), "text/csv; charset=utf-8; header=present"),
-    "parquet": Format(_columns, open_columns, _weigh_columns, _parquet_writer, "application/vnd.apache.parquet", describes_itself=True),
+    "json": Format(select_lines, open_lines, Pseudonymiser.lines, _weigh_line, DocumentWriter, "application/json"),
+    "ndjson": Format(select_lines, open_lines, Pseudonymiser.lines, _weigh_line, LinesWriter, "application/x-ndjson"),
+    "csv": Format(_columns, open_columns, Pseudonymiser.columns, _weigh_columns, lambda _: CSVWriter(), "text/csv; charset=utf-8; header=present"),
+    "parquet": Format(_columns, open_columns, Pseudonymiser.columns, _weigh_columns, _parquet_writer, "application/vnd.apache.parquet", describes_itself=True),
 }
 
 
-def _titled(rows: Rows, catalogue: TenantCatalogue) -> list[str]:
+def titled(rows: Rows, catalogue: TenantCatalogue) -> list[str]:
     """The lines of rows, with their titles where the rows bring what these are made of."""
     if not rows or len(rows[0]) == 1:
         return [row[0] for row in rows]

@@ -37,8 +37,8 @@ MAX_ATTEMPTS = 5
 LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 
 
-def create(question: ExportQuestion) -> ExportJob:
-    """Put a job on record. Raises TooManyRequests for one more than a principal may have under way."""
+def create(question: ExportQuestion, *, subject: str = "") -> ExportJob:
+    """Put a job on record; of a subject report, with its `subject`. Raises TooManyRequests for one more than a principal may have under way."""
     principal = question.principal
     with transaction.atomic():
         # Two requests at once: the second counts the first's job.
@@ -56,6 +56,8 @@ def create(question: ExportQuestion) -> ExportJob:
             order=question.order,
             limit=question.limit,
             query=question.words,
+            subject=subject,
+            is_pseudonymised=question.is_pseudonymised,
             restriction=principal.restriction.digest,
         )
 

@@ -15,7 +15,7 @@ class Manifest(msgspec.Struct, omit_defaults=True):
 
     format: str
     compression: Annotated[str, Meta(description="none, gzip or zstd.")]
-    question: Annotated[str, Meta(description="The filters, as a query string.")]
+    question: Annotated[str, Meta(description="The filters, as a query string; empty where it is pseudonymised, for they may name somebody.")]
     order: Annotated[str, Meta(description="desc (newest first) or asc.")]
     made_at: datetime.datetime
     tree_size: Annotated[int, Meta(description="Entries that were sequenced at the moment of the export.")]
@@ -23,6 +23,7 @@ class Manifest(msgspec.Struct, omit_defaults=True):
     bytes: int | None = None
     sha256: Annotated[str | None, Meta(description="In hexadecimal.")] = None
     limit: int | None = None
+    is_pseudonymised: Annotated[bool, Meta(description="Were users, sessions and addresses replaced by pseudonyms, which hold for this file alone?")] = False
 
 
 class Tally:

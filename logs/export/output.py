@@ -52,6 +52,8 @@ class ExportJobOutput(msgspec.Struct, omit_defaults=True):
     entries_written: int
     bytes_written: int
     limit: int | None = None
+    subject: Annotated[str | None, Meta(description="Of a subject report: whom it is about.")] = None
+    is_pseudonymised: Annotated[bool, Meta(description="Without what says who the entries are about.")] = False
     started_at: datetime.datetime | None = None
     finished_at: datetime.datetime | None = None
     expires_at: Annotated[datetime.datetime | None, Meta(description="When the file is removed.")] = None
@@ -76,6 +78,8 @@ def output_of(job: ExportJob, principal: Principal, now: datetime.datetime) -> E
         entries_written=job.entries_written,
         bytes_written=job.bytes_written,
         limit=job.limit,
+        subject=job.subject or None,
+        is_pseudonymised=job.is_pseudonymised,
         started_at=job.started_at,
         finished_at=job.finished_at,
         expires_at=job.expires_at,

@@ -33,16 +33,23 @@ from logs.catalogue import catalogue_of
 from logs.errors import ExportRightsLost
 from logs.export import files, jobs
 from logs.export.askers import actor_of, asker_of
-from logs.export.asking import ExportQuestion, asked_again
+from logs.export.asking import SUBJECT_REPORT, ExportQuestion, asked_again
 from logs.export.compression import SUFFIXES, compressor
-from logs.export.encoding import Encoding
+from logs.export.encoding import Encoding, FileEncoding
 from logs.export.manifest import Manifest, Tally
 from logs.export.snapshot import Snapshot
+from logs.export.subject_report import SubjectReport
+from logs.ingest.check import utc_text
 from logs.models import ExportJob, ExportState
+from logs.search.tree import All
 from logs.storage import objects
+from logs.storage.reading import tenant_transaction
+from logs.subjects import entries_about
+from logs.subjects.page import Heading
 
 logger = logging.getLogger(__name__)
 EXPORT = Deed("EXPORT", "audit_log_export")
+REPORT = Deed("EXPORT", "audit_log_subject")
 BEAT_SECONDS = 2.0
 MANIFEST_NAME = "manifest.json"
 
@@ -102,11 +109,14 @@ def _fail(job: ExportJob, code: str, detail: str) -> None:
 def _record_end(job: ExportJob, outcome: Outcome, entries: int, **more: Any) -> None:
     """Record what became of the job, in the name of who asked for it. Raises NotRecorded."""
     told = {"phase": "ended", "results": entries, "format": job.format, "asked": job.query, "attempt": job.attempts} | more
-    record(job.tenant_id, EXPORT, actor=actor_of(job), outcome=outcome, resource_id=str(job.id), metadata=told)
+    deed = REPORT if job.format == SUBJECT_REPORT else EXPORT
+    record(job.tenant_id, deed, actor=actor_of(job), outcome=outcome, resource_id=str(job.id), metadata=told)
 
 
 def file_name(job: ExportJob, tenant_slug: str) -> str:
-    return f"entries-{tenant_slug}-{job.created_at:%Y%m%dT%H%M%SZ}.{job.format}{SUFFIXES[job.compression]}"
+    stamp = f"{tenant_slug}-{job.created_at:%Y%m%dT%H%M%SZ}"
+    # The name of a file is seen in more places than the file: it does not say whom the report is about.
+    return f"subject-report-{stamp}.zip" if job.format == SUBJECT_REPORT else f"entries-{stamp}.{job.format}{SUFFIXES[job.compression]}"
 
 
 def _write(job: ExportJob) -> tuple[str, Manifest]:
@@ -116,15 +126,14 @@ def _write(job: ExportJob) -> tuple[str, Manifest]:
     principal = asker_of(job)
     if principal is None:
         raise ExportRightsLost
-    tree = asked_again(job.query, principal)
-    question = ExportQuestion(principal, tree, job.query, job.format, job.compression, job.order, job.limit, has_manifest=job.format == "json")
+    question = _question(job, principal)
     folder = f"{files.folder_of(job)}/{job.lease}"
     path = f"{folder}/{file_name(job, principal.tenant_slug)}"
     # A storage that takes nothing for so long is not waited for; PostgreSQL would end the session by itself.
     idle_seconds = settings.AUDITLOG_EXPORT_READ_SECONDS
     snapshot = Snapshot(job.tenant_id, statement_seconds=settings.AUDITLOG_EXPORT_READ_SECONDS, idle_seconds=idle_seconds)
     try:
-        encoding = Encoding(question, catalogue_of(job.tenant_id), snapshot, compressor(job.compression), datetime.datetime.now(datetime.UTC))
+        encoding = _encoding(job, question, snapshot, datetime.datetime.now(datetime.UTC))
         tally = Tally()
         with Heart(job, principal, snapshot, encoding, tally) as heart:
             try:
@@ -146,6 +155,43 @@ def _write(job: ExportJob) -> tuple[str, Manifest]:
     return path, manifest
 
 
+def _question(job: ExportJob, principal: Principal) -> ExportQuestion:
+    """What the job is to export, with the rights that its asker has now. Raises Problem."""
+    tree = asked_again(job.query, principal)
+    if job.format == SUBJECT_REPORT:
+        if not principal.may_report_on_subjects:
+            raise ExportRightsLost
+        with tenant_transaction(job.tenant_id) as cursor:
+            tree = All((tree, entries_about(cursor, job.tenant_id, job.subject)))
+    return ExportQuestion(
+        principal,
+        tree,
+        job.query,
+        job.format,
+        job.compression,
+        job.order,
+        job.limit,
+        has_manifest=job.format == "json",
+        is_pseudonymised=job.is_pseudonymised,
+    )
+
+
+def _encoding(job: ExportJob, question: ExportQuestion, snapshot: Snapshot, now: datetime.datetime) -> FileEncoding:
+    catalogue = catalogue_of(job.tenant_id)
+    if job.format != SUBJECT_REPORT:
+        return Encoding(question, catalogue, snapshot, compressor(job.compression), now)
+    heading = Heading(
+        subject=job.subject,
+        tenant=question.principal.tenant_slug,
+        asked_by=job.asked_by,
+        asked_at=utc_text(job.created_at),
+        made_at=utc_text(now),
+        question=job.query,
+        tree_size=snapshot.tree_size,
+    )
+    return SubjectReport(question, catalogue, snapshot, now, heading)
+
+
 def _discard_own(job: ExportJob) -> None:
     """Remove what this attempt has written. If another has taken over, its files lie elsewhere."""
     try:
@@ -158,7 +204,7 @@ def _discard_own(job: ExportJob) -> None:
 class Heart:
     """Beats for an attempt while it runs, in a thread of its own, and stops its reading when it has to end."""
 
-    def __init__(self, job: ExportJob, principal: Principal, snapshot: Snapshot, encoding: Encoding, tally: Tally) -> None:
+    def __init__(self, job: ExportJob, principal: Principal, snapshot: Snapshot, encoding: FileEncoding, tally: Tally) -> None:
         self._job = job
         self._principal = principal
         self._snapshot = snapshot

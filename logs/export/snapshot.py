@@ -36,7 +36,7 @@ _DECLARE = sql.SQL("DECLARE entries NO SCROLL CURSOR FOR ")
 
 
 class Snapshot:
-    """One tenant's log at one moment. `tree_size`: how many entries were sequenced then.
+    """One tenant's log at one moment. `tree_size`: how many entries were sequenced then, as the signed `checkpoint` says (None: none).
 
     Each read may take `statement_seconds`; if nothing is read for `idle_seconds`, PostgreSQL itself ends it, whatever became of us.
     """
@@ -55,6 +55,7 @@ class Snapshot:
             self._connection.close()
             raise
         self.tree_size = head.tree_size if head else 0
+        self.checkpoint = head.checkpoint if head else None
 
     def pages(self, statement: Condition, weigh: Callable[[Sequence[Any]], int]) -> Iterator[Rows]:
         """The rows of `statement` in their order. `weigh` says how many bytes a row has. Raises psycopg.Error."""
@@ -69,6 +70,8 @@ class Snapshot:
                     wanted = max(LEAST_ROWS, min(wanted, len(page) * PAGE_BYTES // size))
                 yield page
             if not fetched:
+                # Another question to the same moment may follow.
+                self._connection.execute("CLOSE entries")
                 return
             if size < PAGE_BYTES // 4:
                 wanted = min(PAGE_ROWS, wanted * 2)

@@ -2,6 +2,7 @@
 
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
+from logs.models.erasure import Erasure, ErasureState
 from logs.models.export import ExportJob, ExportState
 from logs.models.masking import BuiltInMasking, MaskedField, MaskingAction, MaskingKind, MaskingRule
 from logs.models.saved_search import SavedSearch
@@ -14,6 +15,8 @@ __all__ = [
     "CatalogueMode",
     "EncryptedField",
     "Entry",
+    "Erasure",
+    "ErasureState",
     "ExportJob",
     "ExportState",
     "LogSettings",

@@ -36,6 +36,9 @@ class ExportJob(models.Model):
     limit = models.BigIntegerField(null=True, blank=True)
     # The filters, as a query string; whose entries they find is decided by the rights of the asker when the job runs.
     query = models.TextField(blank=True)
+    # Of a subject report: whom it is about.
+    subject = models.TextField(blank=True)
+    is_pseudonymised = models.BooleanField(default=False)
     # Digest of what the asker might see when they asked; empty: the whole log. They have to see the same when it runs, and to open the file.
     restriction = models.CharField(max_length=64, blank=True, editable=False)
     state = models.CharField(max_length=12, choices=ExportState.choices, default=ExportState.QUEUED)

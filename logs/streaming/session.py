@@ -128,7 +128,8 @@ class Session:
     async def subscribe(self, asked: Subscribe) -> None:
         """Take the question in place of the one before. A wrong one raises a Problem, and nothing has changed."""
         principal = self._known()
-        tree = tree_of(asked, principal)
+        # Users may have pseudonyms, which are looked up.
+        tree = await in_reader(functools.partial(tree_of, asked, principal))
         if self._asked is not None:
             await in_reader(functools.partial(count_more, self._counted, 1))
         feed = feeds.of(principal.tenant_id)
@@ -252,11 +253,19 @@ class Session:
                 continue
             if (now.tenant_id, now.source) != (before.tenant_id, before.source):
                 raise Ended(Close.NOT_AUTHENTICATED)
+            asked = self._asked
+            try:
+                tree = None if asked is None else await in_reader(functools.partial(tree_of, asked, now))
+            except DatabaseError:
+                continue
+            if asked is not self._asked:
+                # Another question was asked meanwhile, with the rights of before: the next look sees to it.
+                continue
             self._principal = now
-            if self._subscription is not None and self._asked is not None:
+            if self._subscription is not None and tree is not None:
                 after = self._subscription.after
                 self._leave()
-                self._subscription = Subscription(tree_of(self._asked, now), after)
+                self._subscription = Subscription(tree, after)
                 self._changed.set()
 
     async def _principal_of_now(self) -> Principal:

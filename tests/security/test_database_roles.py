@@ -61,6 +61,13 @@ def test_application_and_maintenance_are_two_roles() -> None:
         "DELETE FROM auditlog.logs_batch",
         "TRUNCATE auditlog.logs_batch",
         "SELECT setval('auditlog.logs_batch_id_seq', 1)",
+        "SELECT * FROM auditlog.logs_data_key",
+        "UPDATE auditlog.logs_data_key SET wrapped_key = NULL",
+        "UPDATE auditlog.logs_data_key_view SET wrapped_key = NULL",
+        "DELETE FROM auditlog.logs_data_key",
+        "TRUNCATE auditlog.logs_data_key",
+        "INSERT INTO auditlog.logs_data_key (tenant_id, erased_at) VALUES (gen_random_uuid(), now())",
+        "CREATE OR REPLACE FUNCTION auditlog.erase_data_key(key_id bigint) RETURNS boolean LANGUAGE sql RETURN true",
         "SET ROLE auditlog_maintenance",
         "SET session_replication_role = replica",
     ],
@@ -163,3 +170,22 @@ def test_partitions_are_made_within_bounds_only() -> None:
     for moment in ("1969-12-31T00:00:00Z", "9000-01-01T00:00:00Z"):
         with pytest.raises(psycopg.errors.DatetimeFieldOverflow), psycopg.connect(settings.DATABASE_URL) as database:
             database.execute("SELECT auditlog.ensure_partition(%s, 90)", [moment])
+
+
+def test_application_destroys_data_keys_of_the_tenant_that_it_names_and_of_no_other(tenant: Tenant) -> None:
+    other = new_tenant()
+    store(other, [{"after": {"a": 1}}])
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT id FROM auditlog.logs_data_key WHERE tenant_id = %s", [other.id])
+        [(key_id,)] = cursor.fetchall()
+    for named in (str(tenant.id), ""):
+        with psycopg.connect(settings.DATABASE_URL) as database:
+            database.execute("SELECT set_config('auditlog.tenant', %s, false)", [named])
+            assert database.execute("SELECT auditlog.erase_data_key(%s)", [key_id]).fetchone() == (False,)
+    with connections["maintenance"].cursor() as cursor:
+        cursor.execute("SELECT wrapped_key IS NOT NULL, erased_at FROM auditlog.logs_data_key WHERE id = %s", [key_id])
+        assert cursor.fetchone() == (True, None)
+    with psycopg.connect(settings.DATABASE_URL) as database:
+        database.execute("SELECT set_config('auditlog.tenant', %s, false)", [str(other.id)])
+        erased = [database.execute("SELECT auditlog.erase_data_key(%s)", [key_id]).fetchone() for _ in range(2)]
+    assert erased == [(True,), (False,)]

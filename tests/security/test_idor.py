@@ -135,11 +135,15 @@ def state_of(victim: Victim) -> list[Any]:
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 
 
+# What tells one request from another.
+OF_EACH_REQUEST = ("X-Request-Id", "Date", "RateLimit", "RateLimit-Policy")
+
+
 def call(api: Api, method: str, path: str, body: Any, **headers: str) -> tuple[int, str, dict[str, str]]:
     """Status, body and headers of the answer, as far as they do not tell one request from another."""
     answer = api.send(method, path, body, **headers)
     content = b"".join(answer) if answer.streaming else answer.content
-    return answer.status_code, content.decode(errors="replace"), {name: value for name, value in answer.items() if name not in ("X-Request-Id", "Date")}
+    return answer.status_code, content.decode(errors="replace"), {name: value for name, value in answer.items() if name not in OF_EACH_REQUEST}
 
 
 def assert_nothing_of(victim: Victim, text: str, *, asked: str = "") -> None:

@@ -84,8 +84,12 @@ def test_entry_with_a_field_of_the_servers_is_refused(tenant: Tenant, admin: Api
 
 
 # Whatever else has a body.
+# Where the table of routes has a body that is refused: one that is not.
+RIGHT: dict[tuple[str, str], Any] = {("api/v1/grants", "POST"): {"name": "new"}}
+# Names of the above that are a caller's own elsewhere.
+OWN = {"api/v1/masking-rules": {"position"}}
 BODIES = [
-    (route, method, body)
+    (route, method, RIGHT.get((route, method), body))
     for (route, method), (_, body) in TABLE.items()
     if body is not None and "/logs" not in route and not route.startswith("api/v1/auth/") and "<" not in route
 ]
@@ -99,7 +103,7 @@ def test_field_of_the_servers_has_no_effect(tenant: Tenant, admin: Api, route: s
     expected = json.loads(plain.content)
     other = Api(new_token(new_tenant(), Role.ADMIN))
     for name, value in SERVER_SET.items():
-        if name in body:
+        if name in body or name in OWN.get(route, ()):
             continue
         # In a tenant of its own, where nothing of the name is there yet.
         here = new_tenant()

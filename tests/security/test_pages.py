@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+import uuid
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -10,9 +12,12 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from accounts import tasks
 from accounts.models import Authenticator, TokenFamily, User
 from auditlog_project.middleware import API_POLICY
 from tests.api import Api
@@ -208,6 +213,12 @@ def test_session_of_a_changed_password_is_over(stella: User) -> None:
     someone.set_password("another password altogether")
     someone.save()
     assert client.get("/admin/").status_code == 302
+
+
+def test_sessions_that_are_over_are_removed() -> None:
+    old = Session.objects.create(session_key=uuid.uuid4().hex, session_data="", expire_date=timezone.now() - datetime.timedelta(seconds=1))
+    tasks.clear_sessions()
+    assert not Session.objects.filter(pk=old.pk).exists()
 
 
 def test_rows_that_come_by_signing_in_are_not_written_by_hand(staff: Client) -> None:

@@ -22,6 +22,7 @@ PRODUCTION = {
     "AUDITLOG_TOKEN_KEY": pem(Ed25519PrivateKey.generate()),
     "AUDITLOG_ALLOWED_HOSTS": "audit.example",
     "AUDITLOG_USE_TLS": "true",
+    "AUDITLOG_TRUSTED_PROXIES": "10.0.0.0/8",
 }
 
 

@@ -98,6 +98,15 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/masking-rules/<int:id>", "GET"): ((401, N, 404, 404, N, N, 404, N, N, N, 404, 404), None),
     ("api/v1/masking-rules/<int:id>", "PATCH"): ((401, N, N, N, N, 404, 404), {"position": 1}),
     ("api/v1/masking-rules/<int:id>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/erasures", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/erasures", "POST"): ((401, N, N, N, N, Y, Y), {"subject": "nobody", "reason": "asked for by nobody", "confirm": "nobody"}),
+    ("api/v1/erasures/<str:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/subject-reports", "POST"): ((401, N, N, Y, N, N, Y, N, N, N, Y, Y), {"subject": "nobody"}),
+    ("api/v1/legal-holds", "GET"): ((401, N, N, N, N, Y, Y), None),
+    # On a subject whom no other test erases.
+    ("api/v1/legal-holds", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody", "reason": "a case of no account"}),
+    ("api/v1/legal-holds/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/legal-holds/<int:id>/release", "POST"): ((401, N, N, N, N, 404, 404), {"reason": "a case of no account"}),
     # Open to everybody: who may not sign in is told so by its own answer.
     ("api/v1/auth/token", "POST"): ((401,) * len(KINDS), {"username": "nobody", "password": "wrong"}),
     ("api/v1/auth/token/refresh", "POST"): ((401,) * len(KINDS), {"refresh": "x"}),
@@ -214,7 +223,10 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     answer = callers[kind].get(path) if method == "GET" else callers[kind].send(method, path, body)
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
-        assert entry_id not in answer.content.decode().replace(path, "").replace(f"no entry {entry_id}", "").replace(f"no export job {entry_id}", "")
+        shown = answer.content.decode().replace(path, "")
+        for kind_of_thing in ("entry", "export job", "erasure"):
+            shown = shown.replace(f"no {kind_of_thing} {entry_id}", "")
+        assert entry_id not in shown
         assert answer["Content-Type"] == "application/problem+json"
 
 
@@ -259,6 +271,13 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "logs/export?format=csv&user_id=",
         "exports?cursor=",
         "exports/",
+        "erasures?cursor=",
+        "erasures?limit=",
+        "erasures/",
+        "legal-holds?before=",
+        "legal-holds?active=",
+        "legal-holds/",
+        "logs/export?format=ndjson&pseudonymise=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?signature=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?expires=",
         "integrity/checkpoints?before=",

@@ -33,7 +33,7 @@ MARK = "P" + uuid.uuid4().hex[:10]
 # Formula, HTML, attribute, template, SQL, path, header, ANSI, bidi, separators, JSON's and shells' quotes.
 POLYGLOT = (
     f"=cmd|'/C calc'!A0;\"=1+1\n@{MARK}<script>alert(1)</script><img src=x onerror=alert(1)>\" onmouseover='alert(1)' {{{{7*7}}}}{{% debug %}}"
-    "'; DROP TABLE x;-- ../../etc/passwd\r\nSet-Cookie: a=b\r\n\r\n\x1b[2J\x1b]0;x\x07\u202egnp.exe\u2028\u2029`$(id)` %s %(message)s {0}\ufeff\x85"
+    "'; DROP TABLE x;-- ../../etc/passwd\r\nX-Injected: yes\r\n\r\n\x1b[2J\x1b]0;x\x07\u202egnp.exe\u2028\u2029`$(id)` %s %(message)s {0}\ufeff\x85"
 )
 TEXTS = ("user_id", "resource_type", "resource_id", "session_id", "request_id", "user_agent", "message")
 RAW_HTML = ("<script>alert(1)", "<img src=x", "onmouseover='alert(1)'\"")
@@ -61,7 +61,7 @@ def assert_safe_headers(answer: Any) -> None:
     for name, value in answer.items():
         assert value.isprintable(), (name, value)
         assert value.isascii(), (name, value)
-    assert "Set-Cookie" not in answer
+    assert "X-Injected" not in answer
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert not answer["Content-Type"].startswith("text/html")
 

@@ -13,8 +13,11 @@ from tqdm import tqdm
 from accounts.models import Tenant
 from accounts.problems import NotRecorded
 from auditlog_verify.inert import inert
+from logs.erasure.reapplying import alive, unnamed
 from logs.integrity.keys import public_keys
 from logs.models import VerificationRun
+from logs.storage.objects import StorageError
+from logs.storage.reading import tenant_transaction
 from logs.verification.runs import findings_of, interrupted_run, verify
 
 SHOWN_FINDINGS = 100
@@ -51,6 +54,8 @@ class Command(BaseCommand):
         if not tenants and options["tenant"]:
             raise CommandError(f"There is no tenant {options['tenant']!r}.", returncode=2)
         count = sum(self._verify(tenant, options, extra) for tenant in tenants)
+        for tenant in tenants:
+            self._warn_of_erasures(tenant)
         if count:
             raise CommandError(f"{count} finding{'s' if count > 1 else ''}: the log is not what was signed.", returncode=1)
 
@@ -79,6 +84,20 @@ class Command(BaseCommand):
             bar.close()
         self._report(tenant, run)
         return len(run.findings)
+
+    def _warn_of_erasures(self, tenant: Tenant) -> None:
+        """What stands in the database against the ledger of erasures. No finding: the log itself is what was signed."""
+        try:
+            keys = alive(tenant.id)
+            with tenant_transaction(tenant.id) as cursor:
+                unnamed_count = unnamed(cursor, tenant.id)
+        except (*StorageError, ValueError, DatabaseError) as error:
+            self.stderr.write(f"{tenant.slug}: warning: the ledger of erasures can't be read: {error}")
+            return
+        if keys:
+            self.stderr.write(f"{tenant.slug}: warning: {len(keys)} erased data keys are alive, as after a restore. Run manage.py reapply_erasures.")
+        if unnamed_count:
+            self.stderr.write(f"{tenant.slug}: warning: {unnamed_count} data keys were destroyed that the ledger of erasures does not name.")
 
     def _report(self, tenant: Tenant, run: VerificationRun) -> None:
         rate = run.verified_count / max(run.duration.total_seconds(), 0.001)

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from celery.signals import setup_logging
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditlog_project.celery import use_our_lines
 from auditlog_project.log_lines import HIDDEN, MARK, InertFormatter, without_credentials
 from auditlog_verify.inert import inert
 
@@ -219,3 +221,8 @@ def test_settings_use_it_for_every_handler(settings: Any) -> None:
                 is_quiet = isinstance(handler, logging.NullHandler) or type(handler).__module__.startswith("_pytest")
                 assert is_quiet or isinstance(handler.formatter, InertFormatter), (name, handler)
             logger = logger.parent if logger.propagate else None
+
+
+def test_celery_leaves_logging_to_us() -> None:
+    """With a receiver it sets up no handlers, and redirects no output, of its own."""
+    assert use_our_lines in [reference() for _, reference in setup_logging.receivers]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from auditlog_verify.canonical import canonical_json, encode_json
@@ -61,6 +61,7 @@ def stored(sealed: Content, entry_id: str = ENTRY_ID) -> Fields:
     return Fields(entry_id, sealed.message, sealed.user_agent, *texts)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(before=OBJECT, after=OBJECT, metadata=OBJECT, secret=JSON)
 def test_what_was_sealed_opens_to_the_same_text(before: Any, after: Any, metadata: Any, secret: Any) -> None:
     given = content(before=before, after=after, metadata=metadata | {"secret": secret})

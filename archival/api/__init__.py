@@ -1,0 +1,1 @@
+"""The API of `archival`: thin views over `archival.holds`."""

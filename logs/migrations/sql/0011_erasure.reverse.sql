@@ -1,0 +1,1 @@
+DROP FUNCTION auditlog.erase_data_key(bigint);
