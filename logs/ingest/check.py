@@ -151,7 +151,11 @@ class Checker:
         self._refuse_reserved(content, pointer)
         sealer = self._protection.sealer(id, content)
         content = self._protection.masked(content, sealer)
-        changed = changed_fields(content.before, content.after) if content.before is not None and content.after is not None else None
+        changed = None
+        if before is not None and after is not None and content.before is not None and content.after is not None:
+            # Of what was sent: a password that was changed reads redacted before and after. Only by names that are stored anyway.
+            kept = content.before.keys() | content.after.keys()
+            changed = [name for name in changed_fields(before, after) if name in kept]
         # From here on there is only what may be stored.
         content = self._protection.sealed(content, sealer)
         metadata_text, before_text, after_text = content.metadata_text, content.before_text, content.after_text

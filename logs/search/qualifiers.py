@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from logs.models import Outcome, Severity
 from logs.models.catalogue import ACTION_PATTERN
+from logs.privacy.encryption.tokens import RESERVED_KEY
 from logs.search import grammar
 from logs.search.grammar import Both, Either, Negated, Qualifier, Syntax, Value, Words, refuse
 from logs.search.tree import (
@@ -72,6 +73,8 @@ class Reader:
         if name == "metadata":
             if not path:
                 refuse("unknown_qualifier", column, "metadata needs a key. Expected metadata.<key>:value.")
+            if RESERVED_KEY in path:
+                refuse("encrypted", column, "what is encrypted can't be searched.")
             if len(path) > MAX_KEYS:
                 refuse("too_deep", column, f"more than {MAX_KEYS} keys.")
             return _any_of([_metadata(path, value) for value in values])

@@ -34,9 +34,27 @@ def tenant() -> Tenant:
     return new_tenant()
 
 
+# The log's own entries, those about the subscriptions themselves, left out.
+POSTED = "-source:auditlog"
+
+
 async def subscribed(one: Client, **question: object) -> None:
-    await one.say(type="subscribe", **question)
+    await one.say(type="subscribe", **({"q": POSTED} | question))
     await one.until("subscribed")
+
+
+def numbered(count: int, first: int = 0) -> list[dict[str, str]]:
+    """Entries that can be told apart."""
+    return [{"message": str(first + number)} for number in range(count)]
+
+
+def positions_in(one: Client) -> list[int]:
+    return [position for message in one.received for position, _ in entries_in(message)]
+
+
+def numbers_in(one: Client) -> list[int]:
+    """The numbers of all entries that the client has received, as they came."""
+    return [int(entry["message"]) for message in one.received for _, entry in entries_in(message)]
 
 
 async def changed(change: Callable[[], object]) -> None:
@@ -69,14 +87,14 @@ def test_missed_entries_are_replayed_and_then_it_is_live_without_gap_or_repeat(w
     key = new_key(tenant)
 
     async def scenario() -> None:
-        for _ in range(3):
-            await to_thread(store, tenant, [{"message": "before"}] * 400)
+        for first in range(0, 1_200, 400):
+            await to_thread(store, tenant, numbered(400, first))
         async with client(web.url, key) as one:
-            await one.say(type="subscribe", after=-1)
+            await one.say(type="subscribe", q=POSTED, after=-1)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(to_thread(lambda: [store(tenant, [{"message": "meanwhile"}] * 100) for _ in range(8)]))
+                tasks.create_task(to_thread(lambda: [store(tenant, numbered(100, first)) for first in range(1_200, 2_000, 100)]))
                 await one.entries(2_000)
-            assert [position for message in one.received for position, _ in entries_in(message)] == list(range(2_000))
+            assert numbers_in(one) == list(range(2_000))
 
     run(scenario)
 
@@ -85,15 +103,16 @@ def test_the_last_entries_come_first_then_what_is_new(web: Web, tenant: Tenant) 
     key = new_key(tenant)
 
     async def scenario() -> None:
-        await to_thread(store, tenant, [{"message": f"number {number}"} for number in range(5)])
+        await to_thread(store, tenant, numbered(5))
         async with client(web.url, key) as one:
-            await one.say(type="subscribe", after=-1)
+            await one.say(type="subscribe", q=POSTED, after=-1)
             await one.entries(5)
-            await one.say(type="subscribe", last=2)
-            assert (await one.until("subscribed"))["after"] == 4
-            assert [position for position, _ in await one.entries(2)] == [3, 4]
-            await to_thread(store, tenant, [{"message": "new"}])
-            assert [position for position, _ in await one.entries(1)] == [5]
+            one.received.clear()
+            await one.say(type="subscribe", q=POSTED, last=2)
+            await one.entries(2)
+            await to_thread(store, tenant, numbered(1, 5))
+            await one.entries(1)
+            assert numbers_in(one) == [3, 4, 5]
 
     run(scenario)
 
@@ -104,16 +123,31 @@ def test_a_paused_client_gets_what_it_missed_when_it_resumes(web: Web, tenant: T
     async def scenario() -> None:
         async with client(web.url, key) as one:
             await subscribed(one)
-            await to_thread(store, tenant, [{}])
-            await one.entries(1)
+            await to_thread(store, tenant, numbered(1))
+            ((position, _),) = await one.entries(1)
             await one.say(type="pause")
-            assert (await one.until("paused"))["after"] == 0
-            await to_thread(store, tenant, [{}, {}])
+            assert (await one.until("paused"))["after"] >= position
+            await to_thread(store, tenant, numbered(2, 1))
             async with client(web.url, key) as other:
-                await other.say(type="subscribe", after=-1)
+                await other.say(type="subscribe", q=POSTED, after=-1)
                 await other.entries(3)
+            assert numbers_in(one) == [0]
             await one.say(type="resume")
-            assert [position for position, _ in await one.entries(2)] == [1, 2]
+            await one.entries(2)
+            assert numbers_in(one) == [0, 1, 2]
+
+
+def test_every_subscription_is_an_entry_before_anything_is_sent(web: Web, tenant: Tenant) -> None:
+    key = new_key(tenant)
+
+    async def scenario() -> None:
+        async with client(web.url, key) as one, client(web.url, key) as other:
+            await one.say(type="subscribe", q="action:SUBSCRIBE")
+            await one.entries(1)
+            await subscribed(other, q="user:bob password:x OR user:bob")
+            ((_, entry),) = await one.entries(1)
+            assert (entry["action"], entry["resource_type"], entry["source"]) == ("SUBSCRIBE", "audit_log_stream", "auditlog")
+            assert entry["metadata"]["asked"]["q"].startswith("user:bob")
 
     run(scenario)
 
@@ -318,12 +352,15 @@ def test_a_client_that_does_not_read_is_told_its_gap_and_closed_and_holds_up_no_
             writing = asyncio.create_task(write())
             await quick.entries(2_000)
             await writing
-            assert [position for message in quick.received for position, _ in entries_in(message)] == list(range(2_000))
+            positions = positions_in(quick)
+            assert len(positions) == len(set(positions)) == 2_000
+            assert positions == sorted(positions)
             slow.connection.transport.resume_reading()
             assert await slow.end() == 4408
-            given = [position for message in slow.received for position, _ in entries_in(message)]
-            assert given == list(range(len(given)))
+            given = positions_in(slow)
+            assert given == positions[: len(given)]
+            first_missed = positions[len(given)]
             gap = slow.received[-1]
-            assert (gap["type"], gap["first_position"], gap["after"]) == ("gap", len(given), len(given) - 1)
+            assert (gap["type"], gap["first_position"], gap["after"]) == ("gap", first_missed, first_missed - 1)
 
     run(scenario)

@@ -176,6 +176,7 @@ WRONG: dict[str, tuple[str, int]] = {
     "metadata.a:>many": ("bad_number", 13),
     "metadata.a:>1e999": ("bad_number", 13),
     "metadata.a.b.c.d.e.f.g.h.i:x": ("too_deep", 1),
+    "metadata.diagnosis.$encrypted:v1.7*": ("encrypted", 1),
     ">5": ("unexpected", 1),
     "a\x00b": ("nul_character", 2),
     "x" * (MAX_CHARACTERS + 1): ("query_too_long", MAX_CHARACTERS + 1),
