@@ -40,7 +40,7 @@ class Victim:
     file_url: str
     cursor: str
     # What was made by a POST to this path: its id.
-    made: dict[str, int]
+    made: dict[str, Any]
     secrets: list[str]
 
 
@@ -48,6 +48,8 @@ class Victim:
 MADE: dict[str, dict[str, Any]] = {
     "grants": {"name": PLANTED, "forced_query": f"user:{PLANTED}"},
     "viewer-tokens": {"query": f"user:{PLANTED}", "label": PLANTED},
+    "erasures": {"subject": f"{PLANTED}-2", "reason": "they asked for it", "confirm": f"{PLANTED}-2"},
+    "legal-holds": {"holds": "subject", "subject": f"{PLANTED}-3", "reason": f"a case of {PLANTED}"},
     "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
 }
 
@@ -100,8 +102,8 @@ SEARCH = Named(lambda victim: str(victim.search_id), "999999999")
 ACTION = Named(lambda _: PLANTED, "THERE_IS_NONE")
 
 
-def made(path: str) -> Named:
-    return Named(lambda victim: str(victim.made[path]), "999999999")
+def made(path: str, nobodys: str = "999999999") -> Named:
+    return Named(lambda victim: str(victim.made[path]), nobodys)
 
 
 # Every route that names something, and what it names. A new one that is not here fails the test below.
@@ -119,6 +121,9 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/actions/<str:name>": {"<str:name>": ACTION},
     "api/v1/actions/<str:name>/schemas": {"<str:name>": ACTION},
     "api/v1/grants/<int:pk>": {"<int:pk>": made("grants")},
+    "api/v1/erasures/<str:id>": {"<str:id>": made("erasures", NO_UUID)},
+    "api/v1/legal-holds/<int:id>": {"<int:id>": made("legal-holds")},
+    "api/v1/legal-holds/<int:id>/release": {"<int:id>": made("legal-holds")},
     "api/v1/members/<int:pk>": {"<int:pk>": made("members")},
     "api/v1/viewer-tokens/<int:pk>": {"<int:pk>": made("viewer-tokens")},
     "api/v1/masking-rules/<int:id>": {"<int:id>": made("masking-rules")},
