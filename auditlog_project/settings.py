@@ -156,6 +156,12 @@ AUDITLOG_ANCHOR_URL = env.text(
     "Object storage (file:// or s3://bucket/prefix) that gets a copy of every kept checkpoint, out of the database's reach.",
     shown_default="file://.../anchor in AUDITLOG_STATE_DIR",
 )
+AUDITLOG_ERASURES_URL = env.text(
+    "AUDITLOG_ERASURES_URL",
+    (AUDITLOG_STATE_DIR / "erasures").absolute().as_uri(),
+    "Object storage (file:// or s3://bucket/prefix) of the ledger of erasures. Web processes and workers write to it; it is never restored with the database.",
+    shown_default="file://.../erasures in AUDITLOG_STATE_DIR",
+)
 AUDITLOG_CHECKPOINT_WEBHOOK = env.text("AUDITLOG_CHECKPOINT_WEBHOOK", "", "URL that every kept checkpoint is posted to, as text/plain.")
 AUDITLOG_WITNESSES = env.items("AUDITLOG_WITNESSES", "", "Witnesses (C2SP tlog-witness) that are asked to cosign, each as `verifier key=submission URL`.")
 

@@ -1,7 +1,7 @@
 """The ledger of erasures: which keys were erased, in object storage, where neither the database nor a backup of it can take that back.
 
-Append-only, under AUDITLOG_ANCHOR_URL: an object is written once, as `erasures/<tenant>/<key id>-<part of the key's digest>.json`, and
-never again. It holds no personal data.
+Append-only, under AUDITLOG_ERASURES_URL: an object is written once, as `<tenant>/<key id>-<part of the key's digest>.json`, and never
+again. It holds no personal data.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Line(msgspec.Struct):
 
 
 class Ledger:
-    """The object storage of AUDITLOG_ANCHOR_URL. Raises `objects.StorageError` when it is away."""
+    """The object storage of AUDITLOG_ERASURES_URL. Raises `objects.StorageError` when it is away."""
 
     def __init__(self) -> None:
-        self._store = objects.open_store(settings.AUDITLOG_ANCHOR_URL)
+        self._store = objects.open_store(settings.AUDITLOG_ERASURES_URL)
 
     def add(self, key: DataKey, erasure_id: uuid.UUID, now: datetime.datetime) -> None:
         """Name a key as erased. Naming it again changes nothing."""
@@ -48,4 +48,4 @@ class Ledger:
 
 
 def _folder(tenant_id: uuid.UUID) -> str:
-    return f"erasures/{tenant_id}"
+    return str(tenant_id)

@@ -23,7 +23,7 @@ MAX_TEXT = 131_072
 # Stands between texts that are no neighbours. No text has it but one that means to break a phrase.
 BREAK = "\x01"
 
-# The same lists are in logs/migrations/sql/0004_search.forward.sql (`entry_text` in 0010_encryption); a test compares what both make of every text.
+# The same lists are in logs/migrations/sql/0004_search.forward.sql (`entry_text` in 0011_encryption); a test compares what both make of every text.
 ENDS = "\t\n\r \"'()[]{}<>,;!?|=&`/:\\" + "\u00a0\u2028\u2029\u3000\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2026\u2013\u2014"
 SIGNS = "@.-_+~#$%*^"
 _ENDS_TO_SPACES = str.maketrans(dict.fromkeys(ENDS, " "))

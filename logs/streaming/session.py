@@ -148,6 +148,10 @@ class Session:
             after = size - 1
         else:
             after = feed.cursor if asked.after is None else asked.after
+        while (now := self._known()) != principal:
+            # Other rights meanwhile: what was looked up by the old ones is not for this client.
+            principal, first = now, []
+            tree = await in_reader(functools.partial(tree_of, asked, principal))
         self._asked, self._feed, self._is_paused = asked, feed, False
         self._subscription = Subscription(tree, after)
         await self._outlet.say("subscribed", messages.subscribed(after, feed.tree_size), after)

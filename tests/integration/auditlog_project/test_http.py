@@ -111,9 +111,9 @@ def test_announced_length_over_the_limit_is_refused_at_once(web: Web) -> None:
     assert answer.startswith(b"HTTP/1.1 413")
 
 
-def test_websocket_is_refused(web: Web) -> None:
+def test_websocket_at_an_unknown_address_is_refused(web: Web) -> None:
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    assert raw(web, b"GET /api/v1/logs/stream HTTP/1.1\r\nHost: localhost\r\n" + upgrade).startswith(b"HTTP/1.1 403")
+    assert raw(web, b"GET /api/v1/logs/nosuch HTTP/1.1\r\nHost: localhost\r\n" + upgrade).startswith(b"HTTP/1.1 403")
 
 
 def test_documentation_and_its_files_come_from_here(client: httpx.Client) -> None:

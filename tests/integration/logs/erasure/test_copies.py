@@ -37,8 +37,8 @@ def admin(tenant: Tenant) -> Api:
 
 @pytest.fixture(autouse=True)
 def storage(settings: Any, tmp_path: Path) -> Path:
-    """An anchor and a storage of exports of this test's own."""
-    settings.AUDITLOG_ANCHOR_URL = tmp_path.joinpath("anchor").as_uri()
+    """A ledger and a storage of exports of this test's own."""
+    settings.AUDITLOG_ERASURES_URL = tmp_path.joinpath("erasures").as_uri()
     settings.AUDITLOG_EXPORT_URL = tmp_path.joinpath("exports").as_uri()
     ExportJob.objects.all().delete()
     return tmp_path / "exports"
@@ -164,7 +164,7 @@ def test_key_that_was_destroyed_past_the_ledger_is_told(tenant: Tenant, admin: A
 
 def test_damaged_ledger_is_told_and_destroys_nothing(tenant: Tenant, admin: Api, tmp_path: Path) -> None:
     post(admin)
-    folder = tmp_path / "anchor" / "erasures" / str(tenant.id)
+    folder = tmp_path / "erasures" / str(tenant.id)
     folder.mkdir(parents=True)
     (folder / "00000000000000000001-0.json").write_text("{")
     with pytest.raises(CommandError, match="no line of the ledger"):

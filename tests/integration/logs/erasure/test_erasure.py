@@ -30,10 +30,10 @@ def admin(tenant: Tenant) -> Api:
 
 @pytest.fixture(autouse=True)
 def ledger(settings: Any, tmp_path: Path) -> Path:
-    """An anchor of this test's own, and an empty storage of exports."""
-    settings.AUDITLOG_ANCHOR_URL = tmp_path.joinpath("anchor").as_uri()
+    """A ledger of this test's own, and an empty storage of exports."""
+    settings.AUDITLOG_ERASURES_URL = tmp_path.joinpath("erasures").as_uri()
     settings.AUDITLOG_EXPORT_URL = tmp_path.joinpath("exports").as_uri()
-    return tmp_path / "anchor" / "erasures"
+    return tmp_path / "erasures"
 
 
 def test_erased_fields_read_as_erased_and_those_of_others_as_before(tenant: Tenant, admin: Api) -> None:
@@ -188,8 +188,8 @@ def test_list_goes_page_by_page(tenant: Tenant, admin: Api) -> None:
 def test_erasure_goes_on_when_the_storage_of_the_ledger_is_back(tenant: Tenant, admin: Api, ledger: Path, settings: Any, tmp_path: Path) -> None:
     id = post(admin)
     (tmp_path / "in-the-way").write_text("")
-    before = settings.AUDITLOG_ANCHOR_URL
-    settings.AUDITLOG_ANCHOR_URL = (tmp_path / "in-the-way" / "anchor").as_uri()
+    before = settings.AUDITLOG_ERASURES_URL
+    settings.AUDITLOG_ERASURES_URL = (tmp_path / "in-the-way" / "erasures").as_uri()
     answer = ask(admin)
     assert answer.status_code == 202, answer.content
     begun = answer.json()
@@ -198,7 +198,7 @@ def test_erasure_goes_on_when_the_storage_of_the_ledger_is_back(tenant: Tenant, 
     assert ask(admin).json()["id"] == begun["id"]
     tasks.tend_erasures()
     assert Erasure.objects.get(pk=begun["id"]).state == ErasureState.BEGUN
-    settings.AUDITLOG_ANCHOR_URL = before
+    settings.AUDITLOG_ERASURES_URL = before
     Erasure.objects.filter(pk=begun["id"]).update(updated_at="2026-01-01T00:00:00Z")
     tasks.tend_erasures()
     assert admin.get(f"{ERASURES}/{begun['id']}").json()["state"] == "done"

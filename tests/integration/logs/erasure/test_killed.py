@@ -49,8 +49,8 @@ def admin(tenant: Tenant) -> Api:
 
 @pytest.fixture(autouse=True)
 def ledger(settings: Any, tmp_path: Path) -> Path:
-    settings.AUDITLOG_ANCHOR_URL = tmp_path.joinpath("anchor").as_uri()
-    return tmp_path / "anchor" / "erasures"
+    settings.AUDITLOG_ERASURES_URL = tmp_path.joinpath("erasures").as_uri()
+    return tmp_path / "erasures"
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def waits_at_gate() -> bool:
 
 
 def killed_before(state: ErasureState, tenant: Tenant, settings: Any) -> None:
-    environment = product_environment(AUDITLOG_ANCHOR_URL=settings.AUDITLOG_ANCHOR_URL, DJANGO_SETTINGS_MODULE="tests.settings")
+    environment = product_environment(AUDITLOG_ERASURES_URL=settings.AUDITLOG_ERASURES_URL, DJANGO_SETTINGS_MODULE="tests.settings")
     with stopped_before(state, tenant):
         process = subprocess.Popen(
             [sys.executable, "-c", ERASE, str(tenant.id), tenant.slug], cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL

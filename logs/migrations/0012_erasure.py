@@ -11,11 +11,11 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_scopes'),
-        ('logs', '0010_encryption'),
+        ('logs', '0011_encryption'),
     ]
 
     operations = [
-        RunSQLFile('0011_erasure'),
+        RunSQLFile('0012_erasure'),
         migrations.AddField(
             model_name='exportjob',
             name='is_pseudonymised',

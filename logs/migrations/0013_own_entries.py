@@ -4,5 +4,5 @@ from logs.storage.sql_file import RunSQLFile
 
 
 class Migration(migrations.Migration):
-    dependencies = [("logs", "0011_erasure")]
-    operations = [RunSQLFile("0012_own_entries")]
+    dependencies = [("logs", "0012_erasure")]
+    operations = [RunSQLFile("0013_own_entries")]

@@ -6,9 +6,9 @@ from logs.storage.sql_file import RunSQLFile
 
 
 class Migration(migrations.Migration):
-    dependencies = [("logs", "0009_masking")]
+    dependencies = [("logs", "0010_masking")]
     operations = [
-        RunSQLFile("0010_encryption"),
+        RunSQLFile("0011_encryption"),
         migrations.AddField(
             model_name="logsettings",
             name="encrypted_fields",
