@@ -17,7 +17,20 @@ class TextField(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
-class TextModelSerializer(serializers.ModelSerializer[Any]):
-    """A model's serializer whose texts are `TextField`s."""
+class TruthField(serializers.BooleanField):
+    """true or false. (Django REST framework's own takes 0, "off" and many more.)"""
 
-    serializer_field_mapping: ClassVar[dict[Any, Any]] = {**serializers.ModelSerializer.serializer_field_mapping, models.CharField: TextField}
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class TextModelSerializer(serializers.ModelSerializer[Any]):
+    """A model's serializer whose texts are `TextField`s and whose truths are `TruthField`s."""
+
+    serializer_field_mapping: ClassVar[dict[Any, Any]] = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: TextField,
+        models.BooleanField: TruthField,
+    }

@@ -79,7 +79,7 @@ def _row_of_texts(cells: list[Any]) -> tuple[Any, ...]:
             found.append(cell == "true")
         elif name == "position":
             found.append(int(cell))
-        elif name in ("metadata", "before", "after", "changed_fields"):
+        elif name in ("metadata", "before", "after", "changed_fields", "masked"):
             found.append(json.loads(cell) if isinstance(cell, str) else cell)
         else:
             found.append(cell)

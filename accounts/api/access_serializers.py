@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from accounts import viewer_tokens
 from accounts.api.paging import MAX_NUMBER
-from accounts.fields import TextField, TextModelSerializer
+from accounts.fields import TextField, TextModelSerializer, TruthField
 from accounts.forced_queries import check_forced_query
 from accounts.models import AccessGrant, Membership, Role, ViewerToken
 from accounts.models.grant import MAX_QUERY_CHARACTERS
@@ -163,7 +163,7 @@ class NewViewerTokenSerializer(serializers.Serializer[Any]):
     # Not as an attribute: `label` is a name of the Serializer's own.
     def get_fields(self) -> dict[str, Any]:
         label = TextField(max_length=200, allow_blank=True, default="", help_text="For whom it is.")
-        may_export = serializers.BooleanField(default=False, help_text="May its holder export what it shows? You have to be allowed to yourself.")
+        may_export = TruthField(default=False, help_text="May its holder export what it shows? You have to be allowed to yourself.")
         return {**super().get_fields(), "label": label, "may_export": may_export}
 
     def validate_query(self, value: str) -> str:

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.deeds import Deed, note
-from accounts.fields import TextField, TextModelSerializer
+from accounts.fields import TextField, TextModelSerializer, TruthField
 from accounts.limits import writing
 from accounts.models import EndpointClass
 from accounts.permissions import AdminWrites, principal_of
@@ -123,7 +123,7 @@ class LogSettingsSerializer(serializers.ModelSerializer[LogSettings]):
         trim_whitespace=False,
         help_text="Top-level key of the metadata that names the data subject, where it is not the user: their key encrypts the entry.",
     )
-    pseudonymises_users = serializers.BooleanField(help_text="Entries to come hold a pseudonym in place of `user_id`.")
+    pseudonymises_users = TruthField(help_text="Entries to come hold a pseudonym in place of `user_id`.")
 
     class Meta:
         model = LogSettings

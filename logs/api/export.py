@@ -23,6 +23,7 @@ from rest_framework.request import Request
 
 from accounts import standing
 from accounts.deeds import Actor, Deed, act_for, note
+from accounts.fields import TruthField
 from accounts.models import EndpointClass
 from accounts.permissions import MayExport, principal_of
 from accounts.principals import Principal
@@ -89,7 +90,7 @@ class ExportRequestSerializer(serializers.Serializer[Any]):
             "compression": serializers.ChoiceField(choices=COMPRESSIONS, default="none"),
             "order": serializers.ChoiceField(choices=ORDERS, default="desc"),
             "limit": serializers.IntegerField(min_value=1, max_value=MAX_NUMBER, allow_null=True, default=None, help_text="At most so many entries."),
-            "pseudonymise": serializers.BooleanField(default=False, help_text="Leave out, or replace, what says who the entries are about."),
+            "pseudonymise": TruthField(default=False, help_text="Leave out, or replace, what says who the entries are about."),
             "query": serializers.CharField(
                 allow_blank=True, default="", trim_whitespace=False, max_length=MAX_QUERY_LENGTH, help_text="The filters of search, as a query string."
             ),

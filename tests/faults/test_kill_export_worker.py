@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
+from tests.api import NOT_OWN
 from tests.faults.rig import Rig
 from tests.web import CHECKOUT, STOP_SECONDS, manage, wait_until
 
@@ -55,7 +57,11 @@ def job_killed_in_the_middle(rig: Rig, client: httpx.Client, storage: Path) -> s
     """The id of a job whose worker died after it had written something and before the end."""
     for _ in range(TRIES):
         with worker(rig) as process:
-            id = str(client.post("/api/v1/exports", json={"format": "ndjson", "compression": "gzip"}).raise_for_status().json()["id"])
+            id = str(
+                client.post("/api/v1/exports", json={"format": "ndjson", "compression": "gzip", "query": urlencode({"q": NOT_OWN})})
+                .raise_for_status()
+                .json()["id"]
+            )
             folder = storage / tenant_of(rig) / id
             wait_until(lambda folder=folder: bool(parts_in(folder)), "the worker has written something")  # type: ignore[misc]
             kill(process)

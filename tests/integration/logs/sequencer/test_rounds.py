@@ -32,6 +32,8 @@ def reason_of(tenant: Tenant) -> str | None:
 
 
 def test_poisoned_batch_stops_its_tenant_alone_and_is_gone_on_with_when_mended() -> None:
+    # A round takes the oldest batches, so many and no more: those that other tests left would come first.
+    sequence_all()
     sick, well = new_tenant(), new_tenant()
     store(sick, [{}])
     store(well, [{}] * 3)
