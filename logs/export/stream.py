@@ -116,10 +116,13 @@ class ExportStream:
                 return
             self._is_closed = True
             self._first.clear()
-            self._snapshot.close()
+            try:
+                self._snapshot.close()
+            finally:
+                # Whatever became of its connection: the place among the streams is free again.
+                _leave()
         finally:
             self._lock.release()
-        _leave()
 
 
 def open_stream(question: ExportQuestion, *, coding: str = "none") -> ExportStream:
