@@ -26,8 +26,10 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")
 # What only migrations and the sequencer need: rights on the log's tables, and the key that signs for it.
 OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDITLOG_SIGNING_KEY")
+# What the archiver needs of these: it frees what is safely stored elsewhere.
+OF_THE_ARCHIVER = ("MAINTENANCE_DATABASE_URL",)
 # Who encrypts and decrypts, and so gets the master key.
-WHO_DECRYPT = ("web", "worker")
+WHO_DECRYPT = ("web", "worker", "follower")
 # What only those who sign people in need: the key of their tokens.
 OF_THE_WEB = ("AUDITLOG_TOKEN_KEY",)
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
@@ -128,7 +130,11 @@ def commands(bind: str, port: int, workers: int) -> dict[str, list[str]]:
     # No pid file: the lock of the state folder sees to it that there is one.
     beat = [*celery, "beat", "--loglevel", "info", "--pidfile="]
     sequencer = [sys.executable, str(CHECKOUT / "manage.py"), "run_sequencer"]
-    return {"web": web, "sequencer": sequencer, "worker": worker, "beat": beat}
+    # Alerts and forwarding: cursors over the positions that the sequencer gave.
+    follower = [sys.executable, str(CHECKOUT / "manage.py"), "run_followers"]
+    archiver = [*celery, "worker", "--queues", "archival", "--hostname", "archiver@%h", "--concurrency", "1", "--loglevel", "info"]
+    archiver += ["--without-gossip", "--without-mingle"]
+    return {"web": web, "sequencer": sequencer, "worker": worker, "archiver": archiver, "beat": beat, "follower": follower}
 
 
 def environments(environment: Mapping[str, str], names: Iterable[str], public_keys: str) -> dict[str, dict[str, str]]:
@@ -142,6 +148,8 @@ def environments(environment: Mapping[str, str], names: Iterable[str], public_ke
 
     def of(process: str) -> dict[str, str]:
         given = environment if process == "sequencer" else shared
+        if process == "archiver":
+            given = shared | {name: value for name, value in environment.items() if name.removesuffix("_FILE") in OF_THE_ARCHIVER}
         left_out = (*(() if process == "web" else OF_THE_WEB), *(() if process in WHO_DECRYPT else ("AUDITLOG_MASTER_KEY",)))
         return {name: value for name, value in given.items() if name.removesuffix("_FILE") not in left_out}
 

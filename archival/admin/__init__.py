@@ -1,0 +1,5 @@
+"""Archival in the Django admin. Each module registers the pages of one thing."""
+
+from archival.admin import holds
+
+__all__ = ["holds"]
