@@ -19,8 +19,7 @@ from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
 from logs.alerts.conditions import Condition
 from logs.alerts.definition import NewRule, check_rule, condition_of, quiet_of
 from logs.integrity.storage import read_head
-from logs.models import AlertRule
-from logs.storage.locks import lock_alert_rules
+from logs.models import AlertCursor, AlertRule
 from logs.storage.reading import tenant_transaction
 
 __all__ = ["NewRule", "change_rule", "check_rule", "create_rule", "delete_rule", "mute_rule"]
@@ -34,12 +33,11 @@ def create_rule(tenant_id: uuid.UUID, made_by: str, new: NewRule, now: datetime.
     check_rule(new, now)
     try:
         with transaction.atomic():
-            # Two at once would pass the limit together.
-            lock_alert_rules(tenant_id)
+            row = AlertRule(tenant_id=tenant_id, created_by=made_by, **_values_of(new))
+            # Its lock makes requests come one after the other, or two at once would pass the limit together.
+            _begin(row, now)
             if AlertRule.objects.filter(tenant_id=tenant_id).count() >= MAX_RULES:
                 raise Invalid([Fault("", "too_many_alert_rules", f"There are {MAX_RULES} alert rules, and no more are kept. Delete one first.")])
-            row = AlertRule(tenant_id=tenant_id, created_by=made_by, **_values_of(new))
-            _begin(row, now)
             row.save()
             return row
     except IntegrityError as error:
@@ -124,7 +122,13 @@ def _values_of(new: NewRule) -> dict[str, Any]:
 
 
 def _begin(row: AlertRule, now: datetime.datetime) -> None:
-    """Have it count from the present on: from what has no position yet."""
+    """Have it count from the present on: from what has no position yet.
+
+    The evaluator moves the cursor before it looks which rules there are. So what it commits before this transaction ends is not the rule's,
+    and all that comes after it is: the lock says which.
+    """
+    AlertCursor.objects.get_or_create(tenant_id=row.tenant_id, defaults={"moved_at": now})
+    AlertCursor.objects.select_for_update(no_key=True).get(tenant_id=row.tenant_id)
     with tenant_transaction(row.tenant_id) as database:
         head = read_head(database)
     row.begins_at = head.tree_size if head else 0

@@ -54,6 +54,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('rule', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='progress', serialize=False, to='logs.alertrule')),
                 ('definition', models.PositiveIntegerField()),
+                ('begins_at', models.BigIntegerField()),
                 ('condition_state', models.TextField(blank=True)),
                 ('quiet_state', models.TextField(blank=True)),
                 ('known_count', models.PositiveIntegerField(default=0)),

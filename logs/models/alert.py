@@ -78,6 +78,8 @@ class AlertProgress(models.Model):
 
     rule = models.OneToOneField(AlertRule, on_delete=models.CASCADE, primary_key=True, related_name="progress")
     definition = models.PositiveIntegerField()
+    # The first position that counts: the rule's, or a later one where it was learned or failed meanwhile.
+    begins_at = models.BigIntegerField()
     # JSON of logs.alerts.conditions.State and quieting.QuietState: text, for jsonb does not keep the order of keys.
     condition_state = models.TextField(blank=True)
     quiet_state = models.TextField(blank=True)

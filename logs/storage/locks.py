@@ -13,17 +13,9 @@ LEAD_SEQUENCER = 7_265_002
 COUNT_EXPORTS = 7_265_014
 # Placing a legal hold, and deciding an erasure (second key: a hash of the tenant).
 DECIDE_ERASURE = 7_265_021
-# Counting the alert rules of a tenant (second key: a hash of the tenant).
-COUNT_ALERT_RULES = 7_265_030
 
 
 def lock_erasures(tenant_id: uuid.UUID) -> None:
     """From here to the end of the transaction, nobody else places a hold in the tenant or decides an erasure."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [DECIDE_ERASURE, str(tenant_id)])
-
-
-def lock_alert_rules(tenant_id: uuid.UUID) -> None:
-    """From here to the end of the transaction, nobody else makes an alert rule in the tenant."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [COUNT_ALERT_RULES, str(tenant_id)])
