@@ -111,11 +111,9 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
 
 
 class FirstSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="first_seen"):
-    """Fires at the first match of a group. What matched in the `learn_days` before the rule was made is known already.
+    """Fires at the first match of a group. What matched in the `learn_days` before the rule was made is known already."""
 
-    Its state holds the known groups among those of the matches; the whole of them is a table (`logs.alerts.learning`).
-    """
-
+    # Its state holds the known groups among those of the matches; the whole of them is a table (logs.alerts.learning).
     learn_days: Annotated[int, Meta(ge=0, le=MAX_LEARN_DAYS)] = 30
 
     def start(self, moment_us: int, *, is_grouped: bool) -> State:

@@ -24,6 +24,7 @@ from logs.storage.reading import tenant_transaction
 
 __all__ = ["NewRule", "change_rule", "check_rule", "create_rule", "delete_rule", "mute_rule"]
 MAX_RULES = 1_000
+MAX_MUTE = datetime.timedelta(days=366)
 # With these, what was counted so far means something else.
 _DEFINING = ("query", "condition", "group_by")
 
@@ -70,8 +71,10 @@ def change_rule(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], etags
         raise _exists() from error
 
 
-def mute_rule(tenant_id: uuid.UUID, id: int, until: datetime.datetime | None, etags: Collection[str] | None = None) -> AlertRule:
-    """Make no alerts of it until then (None: make them again). It counts on meanwhile. Raises NotFound or ChangedMeanwhile."""
+def mute_rule(tenant_id: uuid.UUID, id: int, until: datetime.datetime | None, etags: Collection[str] | None, now: datetime.datetime) -> AlertRule:
+    """Make no alerts of it until then (None: make them again). It counts on meanwhile. Raises NotFound, ChangedMeanwhile or Invalid."""
+    if until is not None and not now - MAX_MUTE < until < now + MAX_MUTE:
+        raise Invalid([Fault("/until", "out_of_range", f"A rule is muted for {MAX_MUTE.days} days at most.")])
     with transaction.atomic():
         row = _locked(tenant_id, id, etags)
         row.muted_until = until

@@ -173,11 +173,11 @@ def test_mute_and_cool_down_make_no_alerts_and_are_counted(tenant: Tenant) -> No
     rule = new_rule(tenant, "action:LOGIN_FAILED", group_by=("user_id",), cool_down_seconds=600)
     post(tenant, failed("bob"), failed("bob"), failed("eve"))
     evaluate(tenant)
-    mute_rule(tenant.id, rule.pk, now() + datetime.timedelta(hours=1))
+    mute_rule(tenant.id, rule.pk, now() + datetime.timedelta(hours=1), None, now())
     post(tenant, failed("dora"), failed("bob"))
     evaluate(tenant)
     assert [group["user_id"] for _, group, _ in fired(tenant)] == ["bob", "eve"]
-    mute_rule(tenant.id, rule.pk, None)
+    mute_rule(tenant.id, rule.pk, None, None, now())
     post(tenant, failed("dora"))
     evaluate(tenant)
     newest = Alert.objects.filter(tenant=tenant).order_by("-pk")[0]
