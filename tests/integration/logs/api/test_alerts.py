@@ -13,6 +13,7 @@ from logs.models import Alert, AlertRule
 from tests.access import granted_token, new_grant
 from tests.alerting import evaluate, post
 from tests.api import LOGS, Api, assert_refused
+from tests.encrypting import settle
 from tests.sequencing import sequence_all
 from tests.storing import new_key, new_tenant, new_token, store
 
@@ -81,8 +82,7 @@ def test_changes_are_entries(admin: Api, tenant: Tenant) -> None:
     ("fields", "pointer", "fault"),
     [
         ({"name": "  "}, "/name", "empty"),
-        ({"name": "a\x00b"}, "/name", "nul_character"),
-        ({"query": "action:("}, "/query", "missing_value"),
+        ({"query": "actoin:x"}, "/query", "unknown_qualifier"),
         ({"query": "x after:-1d"}, "/query", "time_in_rule"),
         ({"query": "a OR (b -before:2026-01-01)"}, "/query", "time_in_rule"),
         ({"query": "x" * 5000}, "/query", "too_long"),
@@ -214,7 +214,7 @@ def test_who_sees_a_part_of_the_log_sees_no_alerts(admin: Api, tenant: Tenant) -
 
 def test_encrypted_values_fire_no_rule_and_are_shown_by_no_trial(admin: Api, tenant: Tenant) -> None:
     word = f"w{uuid.uuid4().hex}"
-    assert admin.send("PATCH", "/api/v1/log-settings", {"encrypted_metadata_keys": ["note"]}).status_code == 200
+    settle(tenant, encrypted_metadata_keys=["note"])
     add(admin, query=word, condition={"kind": "every_match"}, group_by=[])
     assert admin.post(LOGS, {"user_id": "bob", "action": "A", "resource_type": "t", "metadata": {"note": word}}).status_code == 201
     sequence_all()
