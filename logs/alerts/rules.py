@@ -73,14 +73,19 @@ def change_rule(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], etags
 
 def mute_rule(tenant_id: uuid.UUID, id: int, until: datetime.datetime | None, etags: Collection[str] | None, now: datetime.datetime) -> AlertRule:
     """Make no alerts of it until then (None: make them again). It counts on meanwhile. Raises NotFound, ChangedMeanwhile or Invalid."""
-    if until is not None and not now - MAX_MUTE < until < now + MAX_MUTE:
-        raise Invalid([Fault("/until", "out_of_range", f"A rule is muted for {MAX_MUTE.days} days at most.")])
+    check_mute(until, now)
     with transaction.atomic():
         row = _locked(tenant_id, id, etags)
         row.muted_until = until
         row.version += 1
         row.save()
         return row
+
+
+def check_mute(until: datetime.datetime | None, now: datetime.datetime) -> None:
+    """Raises Invalid for a time that no mute may end at."""
+    if until is not None and not now - MAX_MUTE < until < now + MAX_MUTE:
+        raise Invalid([Fault("/until", "out_of_range", f"A rule is muted for {MAX_MUTE.days} days at most.")])
 
 
 def delete_rule(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) -> None:
