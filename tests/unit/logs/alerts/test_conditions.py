@@ -124,6 +124,11 @@ def test_state_is_bounded_and_counts_what_it_forgets(monkeypatch: pytest.MonkeyP
     state, _ = threshold.take(state, [Match(20 + index, 20 + index, f'["{2 + index % 10}"]') for index in range(20)])
     assert sum(map(len, state.groups.values())) <= 25
     assert state.forgotten == 2 + 2
+    long = [Match(50, 50, '["' + "x" * 600_000 + '"]'), Match(51, 51, '["' + "y" * 600_000 + '"]')]
+    forgotten = state.forgotten
+    state, _ = threshold.take(state, long)
+    assert (list(state.groups), state.forgotten) == ([long[1].group], forgotten + 9)
+    state = State(state.clock_us, state.groups, 4)
     # What is older than the window is no loss.
     state, _ = threshold.take(state, [Match(99, 100 * SECOND, '["new"]')])
     assert (list(state.groups), state.forgotten) == (['["new"]'], 4)
