@@ -85,9 +85,10 @@ class AlertsFollower:
         try:
             has_more = self._evaluate()
         except (_MovedMeanwhile, IntegrityError) as error:
-            # A rule that was deleted in the same moment is no target for an alert any more.
+            # Of a rule that was deleted in the same moment there can be no alert any more. What else the database may object to is asked of it
+            # again as late as it is with everything.
             logger.info("the alerts of tenant %s are evaluated again: %s", self._tenant_id, error)
-            self._loaded, has_more = None, True
+            self._loaded, has_more = None, isinstance(error, _MovedMeanwhile)
         except BaseException:
             # What was written is not known.
             self._loaded = None

@@ -35,9 +35,9 @@ FOUND_COLUMNS = [sql.SQL("NULL") if text in ("message", "changed_fields", "metad
 # The log's own entries about alerts and what is sent of them: a rule that they fired would go on for ever.
 OF_ALERTS = ("audit_log_alert", "audit_log_delivery")
 # Plan: logs_batch_waiting, which holds what came in within the last second.
-_SELECT_OLDEST_WAITING = "SELECT min(committed_at) FROM auditlog.logs_batch_view WHERE first_position IS NULL"
+SELECT_OLDEST_WAITING = "SELECT min(committed_at) FROM auditlog.logs_batch_view WHERE first_position IS NULL"
 # Plan: for each position the newest batch at or below it by logs_batch_position, then logs_entry_batch of the partitions between its ids.
-_SELECT_IDS = """
+SELECT_IDS = """
 SELECT p.position, e.id FROM unnest(%s::bigint[]) AS p (position)
 CROSS JOIN LATERAL (SELECT id, first_position, lowest_id, highest_id FROM auditlog.logs_batch_view
                     WHERE first_position <= p.position ORDER BY first_position DESC LIMIT 1) AS b
@@ -130,7 +130,7 @@ def read_chunk(tenant_id: uuid.UUID, after: int, limit: int, now: datetime.datet
     grace_us = int(settings.AUDITLOG_COMMIT_TIMEOUT_SECONDS * 1_000_000)
     with tenant_transaction(tenant_id) as database:
         # Before the head: what gets its position in between is read below.
-        database.execute(_SELECT_OLDEST_WAITING)
+        database.execute(SELECT_OLDEST_WAITING)
         (oldest_waiting,) = database.fetchone()
         head = read_head(database)
         size = head.tree_size if head else 0
@@ -150,5 +150,5 @@ def entry_ids_at(tenant_id: uuid.UUID, positions: Iterable[int]) -> dict[int, uu
     if not wanted:
         return {}
     with tenant_transaction(tenant_id) as database:
-        database.execute(_SELECT_IDS, [wanted])
+        database.execute(SELECT_IDS, [wanted])
         return dict(database.fetchall())
