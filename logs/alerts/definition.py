@@ -18,7 +18,7 @@ from logs.errors import InvalidQuery
 from logs.models import AlertGroupField, AlertRule, AlertSeverity
 from logs.search.predicate import Predicate, predicate_of
 from logs.search.qualifiers import Reader
-from logs.search.tree import All, AnyOf, Node, Not, TextIs, TimestampBefore, TimestampFrom, conjuncts
+from logs.search.tree import All, AnyOf, Node, Not, TextIs, TimestampBefore, TimestampFrom
 from logs.storage.kinds import OWN_SOURCE
 
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS = 200, 2_000
@@ -28,7 +28,7 @@ EVERY_MATCH = EveryMatch()
 
 @dataclass(frozen=True, kw_only=True)
 class NewRule:
-    """An alert rule to be made. `group_by`: names of fields; `target_ids`: of delivery targets of the tenant."""
+    """An alert rule to be made. `group_by`: names of fields."""
 
     name: str
     query: str
@@ -39,7 +39,6 @@ class NewRule:
     schedule: Schedule | None = None
     is_active: bool = True
     description: str = ""
-    target_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,7 @@ def compiled_of(query: str, group_by: Sequence[str], now: datetime.datetime) -> 
     tree = Reader(now).tree(query)
     if any(isinstance(node, TimestampFrom | TimestampBefore) for node in _leaves(tree)):
         raise InvalidQuery([Fault("q", "time_in_rule", "after: and before: have no place in a rule: it looks at entries as they come. Leave them out.")])
-    wanted = [node.values for node in conjuncts(tree) if isinstance(node, TextIs) and node.field == "action"]
-    actions = frozenset.intersection(*map(frozenset, wanted)) if wanted else None
-    return Compiled(tree, predicate_of(tree), actions, tuple(group_by), _names_own(tree))
+    return Compiled(tree, predicate_of(tree), _actions_of(tree), tuple(group_by), _names_own(tree))
 
 
 def condition_of(rule: AlertRule) -> Condition:
@@ -150,6 +147,21 @@ def _leaves(node: Node) -> Iterator[Node]:
             yield from _leaves(inner)
         case _:
             yield node
+
+
+def _actions_of(node: Node) -> frozenset[str] | None:
+    """The actions that an entry has to have one of for the node to hold; None: it may have any."""
+    match node:
+        case TextIs("action", values):
+            return frozenset(values)
+        case All(nodes):
+            wanted = [actions for member in nodes if (actions := _actions_of(member)) is not None]
+            return frozenset.intersection(*wanted) if wanted else None
+        case AnyOf(nodes):
+            possible = [_actions_of(member) for member in nodes]
+            return None if None in possible else frozenset[str]().union(*(actions for actions in possible if actions is not None))
+        case _:
+            return None
 
 
 def _names_own(node: Node) -> bool:
