@@ -68,7 +68,7 @@ def compiled_of(query: str, group_by: Sequence[str], now: datetime.datetime) -> 
     tree = Reader(now).tree(query)
     if any(isinstance(node, TimestampFrom | TimestampBefore) for node in _leaves(tree)):
         raise InvalidQuery([Fault("q", "time_in_rule", "after: and before: have no place in a rule: it looks at entries as they come. Leave them out.")])
-    return Compiled(tree, predicate_of(tree), _actions_of(tree), tuple(group_by), _names_own(tree))
+    return Compiled(tree, predicate_of(tree), actions_of(tree), tuple(group_by), _names_own(tree))
 
 
 def condition_of(rule: AlertRule) -> Condition:
@@ -149,16 +149,16 @@ def _leaves(node: Node) -> Iterator[Node]:
             yield node
 
 
-def _actions_of(node: Node) -> frozenset[str] | None:
+def actions_of(node: Node) -> frozenset[str] | None:
     """The actions that an entry has to have one of for the node to hold; None: it may have any."""
     match node:
         case TextIs("action", values):
             return frozenset(values)
         case All(nodes):
-            wanted = [actions for member in nodes if (actions := _actions_of(member)) is not None]
+            wanted = [actions for member in nodes if (actions := actions_of(member)) is not None]
             return frozenset.intersection(*wanted) if wanted else None
         case AnyOf(nodes):
-            possible = [_actions_of(member) for member in nodes]
+            possible = [actions_of(member) for member in nodes]
             return None if None in possible else frozenset[str]().union(*(actions for actions in possible if actions is not None))
         case _:
             return None
