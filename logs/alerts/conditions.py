@@ -3,7 +3,7 @@
 Invariants:
 - Time is the log's own: a match's moment is when the log received it, held so that it never goes back in the order of positions
   (docs/decisions/0027). What a client says of time moves nothing.
-- However the matches are cut into pieces, and whether or not the state went through JSON between them, the same firings come out.
+- However the matches are cut into pieces, and whether or not the state was stored between them, the same firings come out.
 - A state is bounded: at most MAX_GROUPS groups of MAX_GROUP_CHARACTERS in all, and MAX_KEPT matches. Beyond that the groups are forgotten
   that have been without a match the longest; `State.forgotten` counts them.
 """

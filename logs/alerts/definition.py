@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from logs.storage.kinds import OWN_SOURCE
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS = 200, 2_000
 MAX_GROUP_FIELDS = 4
 EVERY_MATCH = EveryMatch()
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +85,12 @@ def quiet_of(rule: AlertRule) -> Quiet:
 
 def group_of(values: Sequence[str | None]) -> str | None:
     """The group of these values, as text; None if one is missing: what has no value is in no group."""
-    return None if None in values else json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
+    return None if None in values else _encode(values).decode()
 
 
 def values_of(group: str, group_by: Sequence[str]) -> dict[str, str]:
     """The values of a group by field."""
-    return dict(zip(group_by, json.loads(group), strict=True))
+    return dict(zip(group_by, msgspec.json.decode(group), strict=True))
 
 
 def _faults_of(new: NewRule) -> Iterator[Fault]:

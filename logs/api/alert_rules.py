@@ -164,7 +164,7 @@ def _output(row: AlertRule) -> AlertRuleOutput:
     if progress is None or progress.definition != row.definition:
         # What was counted is of another definition.
         progress = AlertProgress(rule=row, definition=row.definition, begins_at=row.begins_at)
-    state = msgspec.json.decode(progress.condition_state, type=State) if progress.condition_state else State(0)
+    state = msgspec.msgpack.decode(progress.condition_state, type=State) if progress.condition_state else State(0)
     return AlertRuleOutput(
         id=row.pk,
         name=row.name,

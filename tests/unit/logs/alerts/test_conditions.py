@@ -33,15 +33,15 @@ def streams(draw: st.DrawFn) -> list[Match]:
 
 def in_pieces(condition: Condition, matches: Sequence[Match], cuts: Sequence[int], *, is_grouped: bool = True, ticks: bool = False) -> list[Firing]:
     """The firings of a stream that is evaluated piece by piece, each by a process that has just started."""
-    text, firings = msgspec.json.encode(condition.start(0, is_grouped=is_grouped)), list[Firing]()
+    stored, firings = msgspec.msgpack.encode(condition.start(0, is_grouped=is_grouped)), list[Firing]()
     edges = sorted({0, len(matches), *(cut for cut in cuts if cut < len(matches))})
     for low, high in itertools.pairwise(edges):
-        state, found = condition.take(msgspec.json.decode(text, type=State), matches[low:high])
+        state, found = condition.take(msgspec.msgpack.decode(stored, type=State), matches[low:high])
         firings += found
         if ticks:
             state, found = condition.tick(state, state.clock_us)
             firings += found
-        text = msgspec.json.encode(state)
+        stored = msgspec.msgpack.encode(state)
     return firings
 
 

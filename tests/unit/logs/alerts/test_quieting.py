@@ -18,10 +18,10 @@ def at(moment: datetime.datetime, seconds: float = 0, group: str = '["alice"]') 
 
 
 def outcomes(quiet: Quiet, firings: list[Firing]) -> list[int | None]:
-    """For each firing how many the alert of it says were suppressed; None: it makes none. The state goes through JSON each time."""
+    """For each firing how many the alert of it says were suppressed; None: it makes none. The state is stored each time."""
     state, found = QuietState(), list[int | None]()
     for firing in firings:
-        state, admitted = admit(quiet, msgspec.json.decode(msgspec.json.encode(state), type=QuietState), [firing])
+        state, admitted = admit(quiet, msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=QuietState), [firing])
         found.append(admitted[0].suppressed if admitted else None)
     return found
 
