@@ -187,7 +187,8 @@ class AlertRuleAdmin(RecordedAdmin):
     def save_model(self, request: HttpRequest, obj: AlertRule, form: Any, change: bool) -> None:
         new: NewRule = form.new_rule
         if change:
-            row = change_rule(obj.tenant_id, obj.pk, vars(new), None, _now())
+            changes = {name: getattr(new, name) for name in vars(new) if name != "target_ids"}
+            row = change_rule(obj.tenant_id, obj.pk, changes, None, _now())
         else:
             row = create_rule(obj.tenant_id, f"user:{request.user.get_username()}", new, _now())
             obj.pk = row.pk

@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, kw_only=True)
 class NewRule:
-    """An alert rule to be made. `group_by`: names of fields."""
+    """An alert rule to be made. `group_by`: names of fields; `target_ids`: of delivery targets of the tenant."""
 
     name: str
     query: str
@@ -39,6 +39,7 @@ class NewRule:
     schedule: Schedule | None = None
     is_active: bool = True
     description: str = ""
+    target_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
