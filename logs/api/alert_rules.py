@@ -58,12 +58,11 @@ class AlertRulesView(LeanView):
         query = request._request.GET
         check_parameters(query, ["limit", "before"])
         limit, before = limit_of(query), number_in(query, "before")
-        tenant_id = principal_of(request).tenant_id
-        rows = AlertRule.objects.filter(tenant_id=tenant_id, pk__lt=MAX_NUMBER if before is None else before)
+        rows = AlertRule.objects.filter(tenant_id=principal_of(request).tenant_id, pk__lt=MAX_NUMBER if before is None else before)
         page = list(rows.select_related("progress").order_by("-pk")[: limit + 1])
         following = f"{request._request.path}?{urlencode({'limit': limit, 'before': page[limit - 1].pk})}" if len(page) > limit else None
         note(request, results=len(page[:limit]))
-        return json_response(AlertRulePage([_output(row) for row in page[:limit]], following, waiting_count(tenant_id)))
+        return json_response(AlertRulePage([_output(row) for row in page[:limit]], following, waiting_count(principal_of(request).tenant_id)))
 
     @extend_schema(**documentation.create_rule_with(AlertRuleInput, AlertRuleOutput))
     def post(self, request: Request) -> HttpResponse:
