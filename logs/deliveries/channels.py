@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import email.utils
 import html
-import re
+import logging
 import smtplib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from django.conf import settings
@@ -23,6 +24,7 @@ from logs.models import Delivery, DeliveryTarget, TargetKind
 from logs.outbound import Answer, DestinationRefused, OutboundError, Reach, post
 from logs.privacy.encryption.master_keys import KeyLost
 
+logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 16 * 1024
 # Of what came back no more is kept.
@@ -30,7 +32,8 @@ MAX_ERROR_CHARACTERS, MAX_ANSWER_CHARACTERS = 300, 500
 # The receiver says that it does not want to be called any more.
 GONE = 410
 _encode = msgspec.json.encode
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\u1fff\u2010-\u2027\u2030-\u205e\u3000-\ud7ff]+")
+# Shorter pieces of an address are words that anybody may say.
+_MIN_SECRET_CHARACTERS = 8
 # What Slack takes as a message may have; beyond it the whole is refused.
 _MAX_SLACK_CHARACTERS = 2_900
 _COLOURS = {"INFO": "#3b82f6", "WARNING": "#d97706", "ERROR": "#dc2626", "CRITICAL": "#7f1d1d"}
@@ -56,10 +59,10 @@ def attempt(target: DeliveryTarget, delivery: Delivery, now: datetime.datetime) 
             case TargetKind.EMAIL:
                 return _mail(target, delivery)
             case TargetKind.SLACK:
-                return _judged(_post(secrets, slack_body(delivery.notice), {}))
+                return _judged(_post(secrets, slack_body(delivery.notice), {}), secrets.url, now)
             case _:
                 content = webhook_body(delivery)
-                return _judged(_post(secrets, content, headers_of(webhook_id(delivery.id), now, content, secrets.keys(now))))
+                return _judged(_post(secrets, content, headers_of(webhook_id(delivery.id), now, content, secrets.keys(now))), secrets.url, now)
     except KeyLost:
         return Tried(False, error="The target's secrets can't be opened: their master key is not among those of this process.")
     except ImproperlyConfigured as error:
@@ -68,6 +71,10 @@ def attempt(target: DeliveryTarget, delivery: Delivery, now: datetime.datetime) 
         return Tried(False, error=cleaned(str(error), MAX_ERROR_CHARACTERS))
     except (OutboundError, smtplib.SMTPException, OSError) as error:
         return Tried(False, error=cleaned(str(error) or type(error).__name__, MAX_ERROR_CHARACTERS))
+    except Exception as error:
+        # It has to count as an attempt: what raises out of here is due again at once, is never given up, and leaves nothing that says why.
+        logger.exception("delivery %s could not be tried", delivery.pk)
+        return Tried(False, error=f"It could not be tried ({type(error).__name__}). The log of the sender's process says more.")
 
 
 def webhook_id(delivery_id: uuid.UUID) -> str:
@@ -91,7 +98,18 @@ def slack_body(notice: Mapping[str, Any]) -> bytes:
 
 def cleaned(text: str, length: int) -> str:
     """Text from outside, on one line, without control or invisible characters, and not longer."""
-    return _UNPRINTABLE.sub(" ", text)[:length].strip()
+    return "".join(character if character.isprintable() else " " for character in text[:length]).strip()
+
+
+def without_address(text: str, url: str) -> str:
+    """Text without what is secret of an address: many a server's page of a refusal says what it was asked for."""
+    parts = urlsplit(url)
+    whole = [f"{parts.path}?{parts.query}" if parts.query else parts.path, parts.path, parts.query]
+    pieces = [piece for part in (parts.path, parts.query) for piece in part.replace("&", "/").replace("=", "/").split("/")]
+    plain = {spelling for piece in (*whole, *pieces) for spelling in (piece, unquote(piece)) if len(spelling) >= _MIN_SECRET_CHARACTERS}
+    for spelling in sorted(plain | {html.escape(spelling) for spelling in plain}, key=len, reverse=True):
+        text = text.replace(spelling, "[address]")
+    return text
 
 
 def _inert(text: str) -> str:
@@ -104,31 +122,29 @@ def _post(secrets: TargetSecrets, content: bytes, headers: Mapping[str, str]) ->
     return post(secrets.url, content, reach=Reach.PUBLIC, headers=sent, timeout_seconds=TIMEOUT_SECONDS, max_answer_bytes=MAX_ANSWER_BYTES)
 
 
-def _judged(answer: Answer) -> Tried:
-    said = cleaned(answer.text, MAX_ANSWER_CHARACTERS)
+def _judged(answer: Answer, url: str, now: datetime.datetime) -> Tried:
+    said = cleaned(without_address(answer.text, url), MAX_ANSWER_CHARACTERS)
     if answer.is_success:
         return Tried(True, answer.status, answer=said)
     error = f"The receiver answered {answer.status}."
     if 300 <= answer.status < 400:
         error = f"The receiver answered {answer.status}: redirects are not followed. Give the address that it leads to."
-    return Tried(False, answer.status, error, said, _asked_seconds(answer), answer.status == GONE)
+    return Tried(False, answer.status, error, said, _asked_seconds(answer, now), answer.status == GONE)
 
 
-def _asked_seconds(answer: Answer) -> int | None:
+def _asked_seconds(answer: Answer, now: datetime.datetime) -> int | None:
     """Retry-After (RFC 9110 §10.2.3), of answers that it belongs to."""
     text = answer.headers.get("retry-after", "").strip()
     if answer.status not in (429, 503) or not text:
         return None
     if text.isascii() and text.isdigit():
         return int(text[:9])
-    moment = email.utils.parsedate_to_datetime(text) if _is_date(text) else None
-    if moment is None or moment.tzinfo is None:
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        return max(0, int((moment - now).total_seconds()))
+    except (ValueError, TypeError, OverflowError):
+        # No date, one that no calendar has, or one without a zone.
         return None
-    return max(0, int((moment - datetime.datetime.now(datetime.UTC)).total_seconds()))
-
-
-def _is_date(text: str) -> bool:
-    return email.utils.parsedate_tz(text) is not None
 
 
 def _mail(target: DeliveryTarget, delivery: Delivery) -> Tried:

@@ -40,10 +40,18 @@ def enqueue(tenant_id: uuid.UUID, target_ids: Sequence[int], notice: Notice, now
     targets = DeliveryTarget.objects.filter(tenant_id=tenant_id, pk__in=target_ids, is_active=True)
     rows = [
         Delivery(
-            tenant_id=tenant_id, target=target, message_id=notice.message_id, type=notice.type, notice=notice.values(), next_attempt_at=now, created_at=now
+            tenant_id=tenant_id,
+            target=target,
+            message_id=notice.message_id,
+            type=notice.type,
+            notice=notice.values(),
+            begun_at=now,
+            next_attempt_at=now,
+            created_at=now,
         )
         for target in targets
     ]
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     for row in rows:
-        transaction.on_commit(functools.partial(wake, row.target_id))
+        # Robust: it is committed, whatever becomes of the waking.
+        transaction.on_commit(functools.partial(wake, row.target_id), robust=True)

@@ -48,17 +48,18 @@ def replay_dead(tenant_id: uuid.UUID, target_id: int, now: datetime.datetime) ->
 
 def send_test(tenant_id: uuid.UUID, target_id: int, asked_by: str, now: datetime.datetime) -> Delivery:
     """Put a notice on its way that says nothing but that it is a test. Raises NotFound or Invalid."""
-    target = DeliveryTarget.objects.filter(tenant_id=tenant_id, pk=target_id).first()
-    if target is None:
-        raise no_such_target(target_id)
-    if not target.is_active:
-        raise Invalid([Fault("", "switched_off", "The target is switched off: switch it on first.")])
     message_id = f"test:{uuid.uuid4()}"
     with transaction.atomic():
+        # Locked, or it might be switched off or deleted in between.
+        target = DeliveryTarget.objects.select_for_update().filter(tenant_id=tenant_id, pk=target_id).first()
+        if target is None:
+            raise no_such_target(target_id)
+        if not target.is_active:
+            raise Invalid([Fault("", "switched_off", "The target is switched off: switch it on first.")])
         # Whoever tests does not want to wait for the end of a rest.
         DeliveryTarget.objects.filter(pk=target_id).update(failure_count=0, rests_until=None)
         enqueue(tenant_id, [target_id], Notice(message_id, "test", "A test", f"{asked_by} tests this target. There is nothing to do.", "INFO", now), now)
-    return Delivery.objects.get(target_id=target_id, message_id=message_id)
+        return Delivery.objects.get(target_id=target_id, message_id=message_id)
 
 
 def remove_old(now: datetime.datetime) -> int:
@@ -76,7 +77,7 @@ def no_such_delivery(id: object) -> NotFound:
 def _begin_anew(target: DeliveryTarget, ids: list[uuid.UUID], now: datetime.datetime) -> int:
     DeliveryTarget.objects.filter(pk=target.pk).update(failure_count=0, rests_until=None)
     count = Delivery.objects.filter(pk__in=ids).update(
-        state=DeliveryState.WAITING, attempt_count=0, series=F("series") + 1, next_attempt_at=now, finished_at=None, recorded_at=None
+        state=DeliveryState.WAITING, attempt_count=0, series=F("series") + 1, begun_at=now, next_attempt_at=now, finished_at=None, recorded_at=None
     )
-    transaction.on_commit(lambda: wake(target.pk))
+    transaction.on_commit(lambda: wake(target.pk), robust=True)
     return count

@@ -12,7 +12,7 @@ DELAYS_SECONDS = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 43_200, 43_
 MAX_ATTEMPTS = len(DELAYS_SECONDS) + 1
 # A receiver may ask for a later time (Retry-After), within this.
 MAX_ASKED_SECONDS = 86_400
-# What was never tried, since its target failed all the while, is given up after so long.
+# A series, tried or not since its target failed all the while or is switched off, is given up after so long.
 MAX_AGE = datetime.timedelta(days=3)
 
 

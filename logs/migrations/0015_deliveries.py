@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('waiting', 'waiting: for its first attempt or the next'), ('delivered', 'delivered'), ('dead', 'dead: given up, until somebody replays it')], default='waiting', max_length=9)),
                 ('attempt_count', models.PositiveIntegerField(default=0)),
                 ('series', models.PositiveIntegerField(default=1)),
+                ('begun_at', models.DateTimeField()),
                 ('next_attempt_at', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField()),
                 ('finished_at', models.DateTimeField(null=True)),

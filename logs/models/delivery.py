@@ -74,6 +74,8 @@ class Delivery(models.Model):
     # Of this series: a replay begins another.
     attempt_count = models.PositiveIntegerField(default=0)
     series = models.PositiveIntegerField(default=1)
+    # When this series began: it is given up when it is too old.
+    begun_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
