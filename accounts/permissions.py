@@ -140,6 +140,15 @@ class AdminWritesOfWholeLog(AdminWrites):
         return super().allows(principal, request)
 
 
+class AdminOfWholeLog(IsAdmin):
+    """Role Admin in the tenant, of the whole log: no narrower grant."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.restriction.leaves_all:
+            refuse(principal, "This needs the whole log, and your grant shows a part of it.")
+        return super().allows(principal, request)
+
+
 class MayReportOnSubjects(IsPrincipal):
     """Auditors, Admins, and keys that read and decrypt: who sees the whole log, exports, and decrypts or erases."""
 

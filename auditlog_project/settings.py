@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from auditlog_project import mail
 from auditlog_project.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -171,6 +172,19 @@ AUDITLOG_OUTBOUND_ALLOW = env.networks(
     "Networks (10.1.2.0/24) that may be called though they are not public: where receivers of webhooks run inside. "
     "The addresses in this environment (AUDITLOG_CHECKPOINT_WEBHOOK, AUDITLOG_WITNESSES) need no such leave.",
 )
+
+# -- mail ----------------------------------------------------------------------------------------------------------
+AUDITLOG_EMAIL_URL = env.text(
+    "AUDITLOG_EMAIL_URL",
+    "",
+    "The server that takes mail: `smtp://user:password@host:587` (STARTTLS where there is a password), `smtps://` for TLS from the start. "
+    "Empty: no mail is sent.",
+)
+AUDITLOG_EMAIL_FROM = env.text("AUDITLOG_EMAIL_FROM", "auditlog@localhost", "Whom mail comes from.")
+_MAIL = mail.server_of(AUDITLOG_EMAIL_URL)
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.host, _MAIL.port, _MAIL.user, _MAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.uses_starttls, _MAIL.uses_tls
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = AUDITLOG_EMAIL_FROM
 
 # -- export --------------------------------------------------------------------------------------------------------
 AUDITLOG_EXPORT_STREAMS = env.integer(
@@ -368,7 +382,11 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
 # What needs the maintenance role has a worker of its own: the others have no such right.
-CELERY_TASK_ROUTES = {"archival.tasks.*": {"queue": "archival"}}
+CELERY_TASK_ROUTES = {
+    "archival.tasks.*": {"queue": "archival"},
+    # What waits for others' servers has threads of its own: nothing else waits for it.
+    "logs.tasks.send_deliveries": {"queue": "deliveries"},
+}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "auditlog:", "visibility_timeout": 3600}

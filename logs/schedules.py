@@ -14,6 +14,7 @@ SCHEDULES: list[Schedule] = [
     ("Verify logs", "logs.tasks.verify_logs", 24 * 60),
     ("Tend exports", "logs.tasks.tend_exports", 1),
     ("Tend erasures", "logs.tasks.tend_erasures", 1),
+    ("Tend deliveries", "logs.tasks.tend_deliveries", 1),
     ("Remove old sessions", "accounts.tasks.clear_sessions", 24 * 60),
     ("Remove old viewer tokens", "accounts.tasks.remove_old_viewer_tokens", 24 * 60),
 ]

@@ -10,7 +10,10 @@ from celery import shared_task
 from kombu.exceptions import OperationalError
 
 from accounts.models import Tenant
-from logs import erasure
+from logs import deliveries, erasure
+from logs.deliveries import waking
+from logs.deliveries.recording import record_finished, unrecorded_tenants
+from logs.deliveries.replaying import remove_old
 from logs.erasure.reapplying import alive
 from logs.export import files, jobs, running
 from logs.storage import partitions
@@ -75,3 +78,21 @@ def tend_erasures() -> None:
         except Exception:
             # The next run tries again; the others are to be carried on all the same.
             logger.exception("erasure %s can't be carried on now", id)
+
+
+@shared_task(name=waking.SEND)
+def send_deliveries(target_id: int) -> None:
+    """Send what is due to a target. Does nothing while another worker has it, or while it rests."""
+    deliveries.send(target_id)
+
+
+@shared_task(name="logs.tasks.tend_deliveries")
+def tend_deliveries() -> None:
+    """Send what nobody sends: Redis was away, or a worker died. Give up what is too old, record what is not, remove what was kept long enough."""
+    now = datetime.datetime.now(datetime.UTC)
+    deliveries.give_up_old(now)
+    for target_id in deliveries.due_targets(now):
+        waking.wake(target_id)
+    for tenant_id in unrecorded_tenants():
+        record_finished(tenant_id, now)
+    remove_old(now)

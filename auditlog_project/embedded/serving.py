@@ -29,7 +29,7 @@ OF_THE_SEQUENCER = ("MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "AUDIT
 # What the archiver needs of these: it frees what is safely stored elsewhere.
 OF_THE_ARCHIVER = ("MAINTENANCE_DATABASE_URL",)
 # Who encrypts and decrypts, and so gets the master key.
-WHO_DECRYPT = ("web", "worker", "follower")
+WHO_DECRYPT = ("web", "worker", "sender", "follower")
 # What only those who sign people in need: the key of their tokens.
 OF_THE_WEB = ("AUDITLOG_TOKEN_KEY",)
 # Longest that a web worker may take over the requests it has accepted; a commit is waited for 15 s, a writer's last 30 s.
@@ -134,7 +134,10 @@ def commands(bind: str, port: int, workers: int) -> dict[str, list[str]]:
     follower = [sys.executable, str(CHECKOUT / "manage.py"), "run_followers"]
     archiver = [*celery, "worker", "--queues", "archival", "--hostname", "archiver@%h", "--concurrency", "1", "--loglevel", "info"]
     archiver += ["--without-gossip", "--without-mingle"]
-    return {"web": web, "sequencer": sequencer, "worker": worker, "archiver": archiver, "beat": beat, "follower": follower}
+    # Waits for others' servers, so on threads: a hundred that hang cost no more than one.
+    sender = [*celery, "worker", "--queues", "deliveries", "--hostname", "sender@%h", "--pool", "threads", "--concurrency", "16", "--loglevel", "info"]
+    sender += ["--without-gossip", "--without-mingle"]
+    return {"web": web, "sequencer": sequencer, "worker": worker, "sender": sender, "archiver": archiver, "beat": beat, "follower": follower}
 
 
 def environments(environment: Mapping[str, str], names: Iterable[str], public_keys: str) -> dict[str, dict[str, str]]:

@@ -54,7 +54,8 @@ class AlertRuleForm(forms.ModelForm):
 
     class Meta:
         model = AlertRule
-        fields = ["tenant", "name", "description", "query", "group_by", "severity", "cool_down_seconds", "schedule", "muted_until", "is_active"]
+        fields = ["tenant", "name", "description", "query", "group_by", "severity", "cool_down_seconds", "schedule", "muted_until", "is_active", "targets"]
+        widgets = {"targets": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,6 +76,7 @@ class AlertRuleForm(forms.ModelForm):
         self.new_rule = NewRule(
             condition=condition,
             schedule=schedule,
+            target_ids=[target.pk for target in given["targets"]],
             **{name: given[name] for name in ("name", "description", "query", "group_by", "severity", "cool_down_seconds", "is_active")},
         )
         try:
@@ -90,6 +92,8 @@ class AlertRuleForm(forms.ModelForm):
     def _check_others(self, given: Mapping[str, Any]) -> None:
         """Refuse a name that another rule of the tenant has, and one rule too many."""
         tenant = self.instance.tenant if self.instance.pk is not None else given["tenant"]
+        if any(target.tenant_id != tenant.pk for target in given["targets"]):
+            self.add_error("targets", "These are targets of another tenant.")
         others = AlertRule.objects.filter(tenant=tenant).exclude(pk=self.instance.pk)
         if others.filter(name=given["name"]).exists():
             self.add_error("name", "There is an alert rule of this name already.")
@@ -118,6 +122,7 @@ class AlertRuleAdmin(RecordedAdmin):
         "schedule",
         "muted_until",
         "is_active",
+        "targets",
         "try_out",
         "error",
         "counts",
@@ -187,7 +192,7 @@ class AlertRuleAdmin(RecordedAdmin):
     def save_model(self, request: HttpRequest, obj: AlertRule, form: Any, change: bool) -> None:
         new: NewRule = form.new_rule
         if change:
-            changes = {name: getattr(new, name) for name in vars(new) if name != "target_ids"}
+            changes = {name: getattr(new, name) for name in vars(new)}
             row = change_rule(obj.tenant_id, obj.pk, changes, None, _now())
         else:
             row = create_rule(obj.tenant_id, f"user:{request.user.get_username()}", new, _now())

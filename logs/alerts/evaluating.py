@@ -1,7 +1,7 @@
 """The follower that evaluates a tenant's rules: once through the log for all of them.
 
 Invariants:
-- The cursor, what every rule remembers and the alerts move in one transaction, which begins by moving the cursor from the revision that was
+- The cursor, what every rule remembers, the alerts and their deliveries move in one transaction, which begins by moving the cursor from the revision that was
   read (compare and set). Whoever is second finds another revision, writes nothing and begins again: nothing counts twice or is skipped,
   whatever dies where.
 - Only rules that have the version that was read within that transaction are evaluated; a change in between begins it again.
@@ -27,6 +27,7 @@ from logs.alerts.loading import Loaded, RunningRule, encoded, load, versions_of
 from logs.alerts.quieting import Admitted, QuietState, admit, moment_of
 from logs.alerts.reading import Chunk, ReadEntry, entry_ids_at, read_chunk
 from logs.alerts.recording import record_fired
+from logs.alerts.telling import tell
 from logs.following import Follower
 from logs.models import Alert, AlertCursor, AlertProgress, AlertRule
 from logs.streaming.reading import tree_size_of
@@ -141,7 +142,7 @@ class AlertsFollower:
                 keep_known(self._tenant_id, outcome.rule.row.pk, outcome.new_groups)
             _write(outcomes)
             alerts = [_alert_of(outcome.rule.row, admitted, ids, now) for outcome in outcomes for admitted in outcome.admitted]
-            Alert.objects.bulk_create(alerts, batch_size=500)
+            tell(Alert.objects.bulk_create(alerts, batch_size=500), now)
         loaded.position, loaded.revision = position, loaded.revision + 1
         for outcome in outcomes:
             outcome.rule.state, outcome.rule.quiet_state = outcome.state, outcome.quiet_state

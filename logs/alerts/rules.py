@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
 from logs.alerts.conditions import Condition
 from logs.alerts.definition import NewRule, check_rule, condition_of, quiet_of
 from logs.integrity.storage import read_head
-from logs.models import AlertCursor, AlertRule
+from logs.models import AlertCursor, AlertRule, DeliveryTarget
 from logs.storage.reading import tenant_transaction
 
 __all__ = ["NewRule", "change_rule", "check_rule", "create_rule", "delete_rule", "mute_rule"]
@@ -40,6 +40,7 @@ def create_rule(tenant_id: uuid.UUID, made_by: str, new: NewRule, now: datetime.
             if AlertRule.objects.filter(tenant_id=tenant_id).count() >= MAX_RULES:
                 raise Invalid([Fault("", "too_many_alert_rules", f"There are {MAX_RULES} alert rules, and no more are kept. Delete one first.")])
             row.save()
+            _set_targets(row, new.target_ids)
             return row
     except IntegrityError as error:
         raise _exists() from error
@@ -66,6 +67,8 @@ def change_rule(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], etags
                 _begin(row, now)
             row.version += 1
             row.save()
+            if "target_ids" in changes:
+                _set_targets(row, new.target_ids)
             return row
     except IntegrityError as error:
         raise _exists() from error
@@ -106,6 +109,7 @@ def new_rule_of(row: AlertRule) -> NewRule:
         schedule=quiet_of(row).schedule,
         is_active=row.is_active,
         description=row.description,
+        target_ids=tuple(row.targets.order_by("pk").values_list("pk", flat=True)),
     )
 
 
@@ -127,6 +131,14 @@ def _values_of(new: NewRule) -> dict[str, Any]:
         "is_active": new.is_active,
         "description": new.description,
     }
+
+
+def _set_targets(row: AlertRule, target_ids: Sequence[int]) -> None:
+    """Have its alerts told to these targets. Raises Invalid for one that the tenant has not."""
+    found = set(DeliveryTarget.objects.filter(tenant_id=row.tenant_id, pk__in=target_ids).values_list("pk", flat=True))
+    if missing := [id for id in target_ids if id not in found]:
+        raise Invalid([Fault("/target_ids", "unknown", f"There is no delivery target {missing[0]}.")])
+    row.targets.set(found)
 
 
 def _begin(row: AlertRule, now: datetime.datetime) -> None:

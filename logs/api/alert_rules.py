@@ -59,7 +59,7 @@ class AlertRulesView(LeanView):
         check_parameters(query, ["limit", "before"])
         limit, before = limit_of(query), number_in(query, "before")
         rows = AlertRule.objects.filter(tenant_id=principal_of(request).tenant_id, pk__lt=MAX_NUMBER if before is None else before)
-        page = list(rows.select_related("progress").order_by("-pk")[: limit + 1])
+        page = list(rows.select_related("progress").prefetch_related("targets").order_by("-pk")[: limit + 1])
         following = f"{request._request.path}?{urlencode({'limit': limit, 'before': page[limit - 1].pk})}" if len(page) > limit else None
         note(request, results=len(page[:limit]))
         return json_response(AlertRulePage([_output(row) for row in page[:limit]], following, waiting_count(principal_of(request).tenant_id)))
@@ -181,6 +181,7 @@ def _output(row: AlertRule) -> AlertRuleOutput:
         match_count=progress.match_count,
         alert_count=progress.alert_count,
         suppressed_count=progress.suppressed_count,
+        target_ids=sorted(target.pk for target in row.targets.all()),
         forgotten_count=state.forgotten,
         created_by=row.created_by,
         created_at=row.created_at,

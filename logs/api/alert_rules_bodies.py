@@ -15,6 +15,7 @@ from logs.alerts.quieting import MAX_COOL_DOWN_SECONDS, Schedule
 from logs.alerts.trying import MAX_DAYS
 from logs.entry_types import SeverityName
 from logs.search.grammar import MAX_CHARACTERS
+from logs.search.parameters import MAX_NUMBER
 
 GroupField = Literal["user_id", "ip_address", "action", "resource_type", "resource_id", "source", "session_id", "request_id"]
 AlertStateName = Literal["open", "acknowledged", "closed"]
@@ -32,6 +33,10 @@ _GroupBy = Annotated[
 ]
 _Severity = Annotated[SeverityName, Meta(description="How much its alerts matter.")]
 _CoolDown = Annotated[int, Meta(ge=0, le=MAX_COOL_DOWN_SECONDS, description="After an alert, so long none of the same group.")]
+_TargetIds = Annotated[
+    list[Annotated[int, Meta(ge=0, le=MAX_NUMBER)]],
+    Meta(max_length=20, description="Delivery targets (`/api/v1/delivery-targets`) that are told of its alerts."),
+]
 _Schedule = Annotated[Schedule | None, Meta(description="When it may alert; null: always. It counts all the time.")]
 
 
@@ -47,6 +52,7 @@ class AlertRuleInput(msgspec.Struct, forbid_unknown_fields=True):
     schedule: _Schedule = None
     is_active: bool = True
     description: _Description = ""
+    target_ids: _TargetIds = []
 
 
 class ChangedAlertRule(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,6 +67,7 @@ class ChangedAlertRule(msgspec.Struct, forbid_unknown_fields=True):
     schedule: _Schedule | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
     description: _Description | UnsetType = UNSET
+    target_ids: _TargetIds | UnsetType = UNSET
 
 
 class AlertRuleMute(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,6 +95,7 @@ class AlertRuleOutput(msgspec.Struct):
     match_count: int
     alert_count: int
     suppressed_count: Annotated[int, Meta(description="How often it would have alerted but for cool-down, mute, schedule and the flood limit.")]
+    target_ids: Annotated[list[int], Meta(description="Delivery targets that are told of its alerts.")]
     forgotten_count: Annotated[int, Meta(description="Groups that were forgotten because there were too many at once.")]
     created_by: Annotated[str, Meta(description="`user:<name>`; empty if it was made elsewhere.")]
     created_at: datetime.datetime

@@ -32,6 +32,7 @@ _RULE = {
     "match_count": 11,
     "alert_count": 2,
     "suppressed_count": 0,
+    "target_ids": [3],
     "forgotten_count": 0,
     "created_by": "user:alice",
     "created_at": "2026-01-31T12:00:00.123456Z",

@@ -2,7 +2,22 @@
 
 from django.urls import path, register_converter
 
-from logs.api import alert_rules, alerts, catalogue, erasures, export, integrity, masking, saved_searches, stats, stream, subject_reports, timeline, views
+from logs.api import (
+    alert_rules,
+    alerts,
+    catalogue,
+    deliveries,
+    erasures,
+    export,
+    integrity,
+    masking,
+    saved_searches,
+    stats,
+    stream,
+    subject_reports,
+    timeline,
+    views,
+)
 
 register_converter(timeline.AnyTextConverter, "any")
 
@@ -32,6 +47,14 @@ urlpatterns = [
     path("masking-rules/preview", masking.MaskingPreviewView.as_view(), name="masking-preview"),
     path("masking-rules/built-in/<str:name>", masking.BuiltInMaskingView.as_view(), name="built-in-masking"),
     path("masking-rules/<int:id>", masking.MaskingRuleView.as_view(), name="masking-rule"),
+    path("delivery-targets", deliveries.DeliveryTargetsView.as_view(), name="delivery-targets"),
+    path("delivery-targets/<int:id>", deliveries.DeliveryTargetView.as_view(), name="delivery-target"),
+    path("delivery-targets/<int:id>/rotate-secret", deliveries.DeliveryTargetSecretView.as_view(), name="delivery-target-secret"),
+    path("delivery-targets/<int:id>/test", deliveries.DeliveryTargetTestView.as_view(), name="delivery-target-test"),
+    path("delivery-targets/<int:id>/replay", deliveries.DeliveryTargetReplayView.as_view(), name="delivery-target-replay"),
+    path("deliveries", deliveries.DeliveriesView.as_view(), name="deliveries"),
+    path("deliveries/<str:id>", deliveries.DeliveryView.as_view(), name="delivery"),
+    path("deliveries/<str:id>/replay", deliveries.DeliveryReplayView.as_view(), name="delivery-replay"),
     path("actions", catalogue.ActionsView.as_view(), name="actions"),
     path("actions/<str:name>", catalogue.ActionView.as_view(), name="action"),
     path("actions/<str:name>/schemas", catalogue.ActionSchemasView.as_view(), name="action-schemas"),

@@ -2,6 +2,7 @@
 
 from logs.models.alert import Alert, AlertCursor, AlertGroupField, AlertKnownValue, AlertProgress, AlertRule, AlertSeverity, AlertState
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings
+from logs.models.delivery import Delivery, DeliveryAttempt, DeliveryState, DeliveryTarget, TargetKind
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.erasure import Erasure, ErasureState
 from logs.models.export import ExportJob, ExportState
@@ -22,6 +23,10 @@ __all__ = [
     "AlertState",
     "BuiltInMasking",
     "CatalogueMode",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryState",
+    "DeliveryTarget",
     "EncryptedField",
     "Entry",
     "Erasure",
@@ -36,6 +41,7 @@ __all__ = [
     "Outcome",
     "SavedSearch",
     "Severity",
+    "TargetKind",
     "VerificationResult",
     "VerificationRun",
 ]

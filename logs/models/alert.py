@@ -54,6 +54,7 @@ class AlertRule(models.Model):
     schedule = models.JSONField(null=True, blank=True, help_text="When it may alert; empty: always.")
     muted_until = models.DateTimeField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
+    targets = models.ManyToManyField("logs.DeliveryTarget", blank=True, related_name="alert_rules", help_text="Who is told of its alerts.")
     # Goes up with every change: its ETag is made of it.
     version = models.PositiveIntegerField(default=1, editable=False)
     # Goes up with a change of what is counted, or when it is switched on: then counting begins anew, at `begins_at`.

@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpcore
@@ -56,6 +56,8 @@ class Answer:
 
     status: int
     content: bytes
+    # By name in lower case; of what is given twice the last.
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def is_success(self) -> bool:
@@ -85,7 +87,8 @@ def post(
             httpcore.ConnectionPool(ssl_context=httpx.create_ssl_context(), network_backend=network, retries=0) as pool,
             pool.stream("POST", _core_url(parsed), headers=list(sent.items()), content=content) as response,
         ):
-            return Answer(response.status, _bounded(response.iter_stream(), max_answer_bytes))
+            told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            return Answer(response.status, _bounded(response.iter_stream(), max_answer_bytes), told)
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as error:
         raise CallFailed(f"{parsed.host}: {str(error) or type(error).__name__}") from error
 

@@ -1,4 +1,4 @@
-"""Rotation of the master key: every live data key is wrapped anew. Entries are not touched.
+"""Rotation of the master key: every live data key is wrapped anew, and every secret of ours is sealed anew (`sealed`). Entries are not touched.
 
 Invariants:
 - A row is changed only if it still holds what was read of it, so an erasure in the meantime stays an erasure, and two rotations at once do no
@@ -8,11 +8,13 @@ Invariants:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from logs.privacy.encryption.data_key import wrap_context
 from logs.privacy.encryption.master_keys import KeyLost, MasterKeys
+from logs.privacy.encryption.sealed import reseal, sealed_by
 
 BATCH_KEYS = 1_000
 COUNT_LIVE_KEYS = "SELECT master_key_id, count(*) FROM auditlog.logs_data_key WHERE erased_at IS NULL GROUP BY master_key_id ORDER BY master_key_id"
@@ -28,13 +30,15 @@ FROM unnest(%s::bigint[], %s::bytea[], %s::bytea[]) AS new (id, old, wrapped) WH
 
 
 def live_keys(database: Any) -> dict[str, int]:
-    """How many live data keys each master key wraps. `database`: a cursor of the maintenance role."""
+    """How many live data keys and sealed secrets each master key wraps. `database`: a cursor of the maintenance role."""
+    found = Counter(sealed_by(database))
     database.execute(COUNT_LIVE_KEYS)
-    return {str(master_key_id): int(count) for master_key_id, count in database.fetchall()}
+    found.update({str(master_key_id): int(count) for master_key_id, count in database.fetchall()})
+    return dict(sorted(found.items()))
 
 
 def rewrap(database: Any, masters: MasterKeys, batch_keys: int = BATCH_KEYS) -> Iterator[tuple[int, int]]:
-    """Wrap the data keys that older master keys wrap with the current one. `database`: a cursor of the maintenance role, in autocommit.
+    """Wrap the data keys and secrets that older master keys wrap with the current one. `database`: a cursor of the maintenance role, in autocommit.
 
     Gives, after each batch, how many keys of it were wrapped anew and how many could not be, for their master key is not here or they are damaged.
     """
@@ -43,7 +47,7 @@ def rewrap(database: Any, masters: MasterKeys, batch_keys: int = BATCH_KEYS) -> 
         database.execute(SELECT_OLD_KEYS, [masters.current_id, after, batch_keys])
         rows = database.fetchall()
         if not rows:
-            return
+            break
         after = rows[-1][0]
         ids, olds, news = [], [], []
         for id, tenant_id, digest, wrapped, master_key_id in rows:
@@ -58,3 +62,4 @@ def rewrap(database: Any, masters: MasterKeys, batch_keys: int = BATCH_KEYS) -> 
         if ids:
             database.execute(UPDATE_KEYS, [masters.current_id, ids, olds, news])
         yield len(ids), len(rows) - len(ids)
+    yield from reseal(database, masters, batch_keys)
