@@ -6,6 +6,7 @@ one worker ran a minute of `kill -9` while the other had nothing to do. Here wha
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,19 @@ def unit_of(nodeid: str) -> str:
     return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.split("::", 1)[0]
 
 
-class SlowFirst(LoadFileScheduling):
+class SlowFirst(LoadFileScheduling):  # type: ignore[misc]  # its package has no types
     """As `loadfile`, in the order of the collection."""
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: a third of the time a test waits for a process, a timeout or the disk."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:

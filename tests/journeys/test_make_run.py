@@ -206,7 +206,7 @@ def test_wrong_settings_are_said_plainly(state: Path, runs: list[Run]) -> None:
         "REDIS_URL": ("redis://localhost/0", "REDIS_URL is set and DATABASE_URL is not"),
     }
     for name, (value, message) in refusals.items():
-        one = Run(state, free_port(), **{name: value})
+        one = Run(state, free_port(), is_measured=False, **{name: value})
         runs.append(one)
         assert one.process.wait(STOP_SECONDS) == 1
         assert message in one.output
