@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,10 @@ Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One deed to be recorded. Texts may be of any length and hold any character; the recorder cuts and cleans them."""
+    """One deed to be recorded. Texts may be of any length and hold any character; the recorder cuts and cleans them.
+
+    `idempotency_key`, with `at`: recorded twice with the same key and moment, it is one entry, the first.
+    """
 
     tenant_id: uuid.UUID
     user_id: str
@@ -37,6 +41,8 @@ class Record:
     user_agent: str | None = None
     request_id: str | None = None
     severity: Severity | None = None
+    idempotency_key: str | None = None
+    at: datetime.datetime | None = None
 
 
 class Recording(Protocol):

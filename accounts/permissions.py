@@ -131,6 +131,15 @@ class AdminWrites(IsPrincipal):
         return True
 
 
+class AdminWritesOfWholeLog(AdminWrites):
+    """As `AdminWrites`, and for Admins too only of the whole log: no narrower grant. What is shown or made looks past what a grant leaves."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not principal.restriction.leaves_all:
+            refuse(principal, "This needs the whole log, and your grant shows a part of it.")
+        return super().allows(principal, request)
+
+
 class MayReportOnSubjects(IsPrincipal):
     """Auditors, Admins, and keys that read and decrypt: who sees the whole log, exports, and decrypts or erases."""
 

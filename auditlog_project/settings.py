@@ -414,6 +414,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"],
         "Outcome": ["unknown", "success", "failure"],
+        "MaskingKind": ["key", "pattern"],
         "MaskingAction": ["redact", "partial", "hash", "encrypt", "drop"],
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],

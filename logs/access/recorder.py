@@ -14,7 +14,7 @@ from django.conf import settings
 from accounts.extensions import Record
 from accounts.principals import Principal
 from accounts.problems import NotRecorded, Unavailable
-from logs.catalogue import TenantCatalogue
+from logs.catalogue import TenantCatalogue, catalogue_of
 from logs.ingest import Submission
 from logs.ingest.check import CheckedEntry, Checker, Reception, Wrong
 from logs.ingest.process import writer
@@ -24,7 +24,7 @@ from logs.storage.columns import normal_address
 from logs.storage.kinds import OWN_SOURCE
 
 logger = logging.getLogger(__name__)
-# Whatever the tenant's catalogue says of actions: these are the log's own, and none has a key.
+# Whatever the tenant's catalogue says of actions: these are the log's own.
 _NO_CATALOGUE = TenantCatalogue(b"", CatalogueMode.OFF)
 MAX_VALUE_BYTES = 16 * 1024
 _MAX_LENGTHS = {"user_id": 256, "resource_id": 512, "request_id": 256, "user_agent": 2048}
@@ -65,7 +65,10 @@ class SubmittedRecords:
 
     @property
     def problem(self) -> NotRecorded | None:
-        return NotRecorded() if self._submission.error is not None or not self._submission.done else None
+        submission = self._submission
+        # Refused is a record whose key has other content in the log (its masking has changed meanwhile): it is there, but what came with it is not.
+        is_lost = submission.is_refused and len(submission.entries) > 1
+        return NotRecorded() if submission.error is not None or not submission.done or is_lost else None
 
     def give_up(self) -> NotRecorded:
         writer().cancel(self._submission)
@@ -74,7 +77,7 @@ class SubmittedRecords:
 
 def _checked(record: Record, received_at: datetime.datetime) -> CheckedEntry:
     """The entry of one record. Raises Wrong."""
-    entry = {
+    entry: dict[str, object] = {
         "user_id": record.user_id,
         "action": record.deed.action,
         "resource_type": record.deed.resource_type,
@@ -90,8 +93,13 @@ def _checked(record: Record, received_at: datetime.datetime) -> CheckedEntry:
         text = entry[name]
         # What has no text is absent.
         entry[name] = _clean_text(text)[:length] if isinstance(text, str) and text else None
+    catalogue = _NO_CATALOGUE
+    if record.idempotency_key is not None:
+        # The id follows from the tenant's secret and the key, as every keyed entry's.
+        catalogue = TenantCatalogue(catalogue_of(record.tenant_id).id_secret, CatalogueMode.OFF)
+        entry |= {"idempotency_key": record.idempotency_key, "timestamp": record.at}
     principal = Principal(record.tenant_id, "", OWN_SOURCE, frozenset())
-    checker = Checker(Reception(principal, received_at, _NO_CATALOGUE, protection_of(record.tenant_id)))
+    checker = Checker(Reception(principal, received_at, catalogue, protection_of(record.tenant_id)))
     # Through JSON as every entry goes: it costs 5 µs, and what is no entry is found out.
     return checker.check(msgspec.json.encode(entry, enc_hook=str))
 

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from logs.api import catalogue, erasures, export, integrity, masking, saved_searches, stats, stream, subject_reports, timeline, views
+from logs.api import alert_rules, alerts, catalogue, erasures, export, integrity, masking, saved_searches, stats, stream, subject_reports, timeline, views
 
 register_converter(timeline.AnyTextConverter, "any")
 
@@ -38,5 +38,13 @@ urlpatterns = [
     path("erasures", erasures.ErasuresView.as_view(), name="erasures"),
     path("erasures/<str:id>", erasures.ErasureView.as_view(), name="erasure"),
     path("subject-reports", subject_reports.SubjectReportsView.as_view(), name="subject-reports"),
+    path("alert-rules", alert_rules.AlertRulesView.as_view(), name="alert-rules"),
+    path("alert-rules/test", alert_rules.AlertRuleTestView.as_view(), name="alert-rule-test"),
+    path("alert-rules/<int:id>", alert_rules.AlertRuleView.as_view(), name="alert-rule"),
+    path("alert-rules/<int:id>/mute", alert_rules.AlertRuleMuteView.as_view(), name="alert-rule-mute"),
+    path("alerts", alerts.AlertsView.as_view(), name="alerts"),
+    path("alerts/<int:id>", alerts.AlertView.as_view(), name="alert"),
+    path("alerts/<int:id>/acknowledge", alerts.AlertAcknowledgeView.as_view(), name="alert-acknowledge"),
+    path("alerts/<int:id>/close", alerts.AlertCloseView.as_view(), name="alert-close"),
     path("log-settings", catalogue.LogSettingsView.as_view(), name="log-settings"),
 ]

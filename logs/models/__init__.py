@@ -1,5 +1,6 @@
 """Tables of the log. No logic beyond what a row knows about itself."""
 
+from logs.models.alert import Alert, AlertCursor, AlertGroupField, AlertKnownValue, AlertProgress, AlertRule, AlertSeverity, AlertState
 from logs.models.catalogue import ActionDefinition, ActionSchema, CatalogueMode, EncryptedField, LogSettings
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.erasure import Erasure, ErasureState
@@ -11,6 +12,14 @@ from logs.models.verification import VerificationResult, VerificationRun
 __all__ = [
     "ActionDefinition",
     "ActionSchema",
+    "Alert",
+    "AlertCursor",
+    "AlertGroupField",
+    "AlertKnownValue",
+    "AlertProgress",
+    "AlertRule",
+    "AlertSeverity",
+    "AlertState",
     "BuiltInMasking",
     "CatalogueMode",
     "EncryptedField",

@@ -7,6 +7,7 @@ all before it. (By time that can't be had: an older entry may come in later.)
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,10 +104,12 @@ def find_after(question: PositionQuestion) -> PositionPage:
     return PositionPage(entries, after, after < size - 1)
 
 
-def rows_between(database: Any, tenant_id: uuid.UUID, tree: All, low: int, high: int) -> tuple[list[tuple[int, Any]], int]:
-    """Rows of COLUMNS that `tree` finds at positions `[low, end)`, with their positions, in order, and `end`: `high`, or as far as it got.
+def rows_between(
+    database: Any, tenant_id: uuid.UUID, tree: All, low: int, high: int, columns: Sequence[sql.Composable] = COLUMNS
+) -> tuple[list[tuple[int, Any]], int]:
+    """Rows of `columns` that `tree` finds at positions `[low, end)`, with their positions, in order, and `end`: `high`, or as far as it got.
 
-    There have to be entries at `low`.
+    There have to be entries at `low`. The last two columns are the entry's batch and its index in it.
     """
     database.execute(SELECT_BATCHES_FROM, [low, MAX_BATCHES])
     batches = [batch for batch in database.fetchall() if batch[1] < high]
@@ -114,7 +117,7 @@ def rows_between(database: Any, tenant_id: uuid.UUID, tree: All, low: int, high:
     first_batch, last_batch = batches[0], batches[-1]
     end = min(high, last_batch[1] + last_batch[2])
     condition = condition_of(tree, tenant_id)
-    statement = sql.SQL(SELECT_ENTRIES).format(columns=sql.SQL(", ").join(COLUMNS), condition=condition.text)
+    statement = sql.SQL(SELECT_ENTRIES).format(columns=sql.SQL(", ").join(columns), condition=condition.text)
     database.execute(
         statement,
         [

@@ -22,6 +22,7 @@ COMPUTED = {
     ("logs/search/cursor.py", "_wrong"): "the first argument of `_wrong`",
     ("logs/ingest/faults.py", "fault_of"): "`_CODES`, and `invalid`",
     ("logs/search/grammar.py", "refuse"): "the first argument of `refuse`",
+    ("logs/alerts/definition.py", "check_rule"): "the codes of the query language, at another pointer",
     ("archival/holds.py", "check_hold"): "the codes of the query language, at another pointer",
 }
 

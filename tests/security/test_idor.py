@@ -17,7 +17,8 @@ from django.urls import get_resolver
 from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
 from logs.export import running
-from logs.models import ActionDefinition, ExportJob, LogSettings, MaskingRule, SavedSearch
+from logs.models import ActionDefinition, Alert, AlertRule, ExportJob, LogSettings, MaskingRule, SavedSearch
+from tests.alerting import evaluate
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
 from tests.exporting import EXPORT, EXPORTS
 from tests.security.test_routes import ELSEWHERE, TABLE, routes
@@ -52,6 +53,7 @@ MADE: dict[str, dict[str, Any]] = {
     "erasures": {"subject": f"{PLANTED}-2", "reason": "they asked for it", "confirm": f"{PLANTED}-2"},
     "legal-holds": {"holds": "subject", "subject": f"{PLANTED}-3", "reason": f"a case of {PLANTED}"},
     "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
+    "alert-rules": {"name": PLANTED, "query": f"user:{PLANTED}", "condition": {"kind": "every_match"}, "group_by": ["user_id"], "description": PLANTED},
 }
 
 
@@ -77,6 +79,10 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Victim:
     assert len(page["results"]) == 2
     cursor = page["next"].partition("cursor=")[2]
     made = {path: alice.post(f"/api/v1/{path}", body).json()["id"] for path, body in MADE.items()}
+    store(tenant, [fields])
+    sequence_all()
+    evaluate(tenant)
+    made["alerts"] = Alert.objects.get(tenant=tenant).pk
     made["members"] = Membership.objects.get(tenant=tenant).pk
     secrets = [PLANTED, PLANTED.lower(), *entry_ids, job_id, key.prefix, str(tenant.id)]
     return Victim(tenant, alice, entry_ids, search_id, key.pk, job_id, done["file"]["url"], cursor, made, secrets)
@@ -128,6 +134,11 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/members/<int:pk>": {"<int:pk>": made("members")},
     "api/v1/viewer-tokens/<int:pk>": {"<int:pk>": made("viewer-tokens")},
     "api/v1/masking-rules/<int:id>": {"<int:id>": made("masking-rules")},
+    "api/v1/alert-rules/<int:id>": {"<int:id>": made("alert-rules")},
+    "api/v1/alert-rules/<int:id>/mute": {"<int:id>": made("alert-rules")},
+    "api/v1/alerts/<int:id>": {"<int:id>": made("alerts")},
+    "api/v1/alerts/<int:id>/acknowledge": {"<int:id>": made("alerts")},
+    "api/v1/alerts/<int:id>/close": {"<int:id>": made("alerts")},
     # Built in for everybody: what a tenant changes of them is its own, whoever else has the same name.
     "api/v1/masking-rules/built-in/<str:name>": {"<str:name>": ACTION},
     "api/v1/api-keys/<int:pk>": {"<int:pk>": Named(lambda victim: str(victim.key_id), "999999999")},
@@ -137,7 +148,7 @@ NAMED: dict[str, dict[str, Named]] = {
 def state_of(victim: Victim) -> list[Any]:
     """Everything of the victim's that a request could have changed."""
     of_tenant = {"tenant_id": victim.tenant.id}
-    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings, Membership, AccessGrant, ViewerToken, MaskingRule)
+    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings, Membership, AccessGrant, ViewerToken, MaskingRule, Alert, AlertRule)
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 
 
