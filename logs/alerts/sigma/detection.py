@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,20 +36,25 @@ from sigma.types import (
 from accounts.problems import Fault
 from logs.alerts.sigma.fields import UNSEARCHABLE, Fields, Known, Target, escaped, quoted
 from logs.errors import InvalidQuery
+from logs.search.grammar import MAX_TERMS
 from logs.search.qualifiers import Reader
 
-MAX_CONDITION_CHARACTERS = 2_000
+# Of a rule, all of its conditions together: pyparsing takes 30 ms for a thousand characters.
+MAX_CONDITION_CHARACTERS = 1_000
 # Of brackets and of `not` in a condition: parsing goes as deep as they stand within one another.
 MAX_CONDITION_DEPTH = 40
 # pySigma would take them; the query language has nothing like them.
 UNFIT_MODIFIERS: Mapping[str, str] = {
     "re": "the query language has no regular expressions",
     "contains": "a value is found by its whole or its beginning, not by what is in the middle of it",
+    "base64offset": "a value is found by its whole or its beginning, not by what is in the middle of it",
     "endswith": "a value is found by its whole or its beginning, not by its end",
     "fieldref": "two fields of an entry can't be compared with one another",
     "expand": "there are no lists that placeholders stand for",
     **dict.fromkeys(("minute", "hour", "day", "week", "month", "year"), "a time can't be asked for by a part of it"),
 }
+# What `windash` writes in five ways.
+_DASH = re.compile(r"\B[-/]\b")
 _SIGNS = {CompareOperators.LT: "<", CompareOperators.LTE: "<=", CompareOperators.GT: ">", CompareOperators.GTE: ">="}
 NOTE_CASE = "Texts are compared as they are written; Sigma does not tell capitals from small letters. Actions are found in any case."
 NOTE_WORDS = "A keyword is found as a whole word of the entry's text; Sigma finds it within words as well."
@@ -93,6 +99,8 @@ class Reading:
     notes: dict[str, None] = field(default_factory=dict)
     # Fields of the rule, and what is asked of instead.
     mapped: dict[tuple[str, str], None] = field(default_factory=dict)
+    # Of the detection, as far as it was read. A query has room for MAX_TERMS.
+    value_count: int = 0
 
     def unfit(self, pointer: str, reason: str) -> None:
         self.faults.append(Fault(pointer, "sigma_unfit", f"{reason[:1].upper()}{reason[1:]}."))
@@ -105,6 +113,9 @@ def query_of(detection: Any, pointer: str, reading: Reading) -> Query | None:
         return None
     conditions = detection.get("condition")
     conditions = conditions if isinstance(conditions, list) else [conditions]
+    if sum(len(text) for text in conditions if isinstance(text, str)) > MAX_CONDITION_CHARACTERS or len(conditions) > MAX_TERMS:
+        reading.unfit(f"{pointer}/condition", f"the condition has more than {MAX_CONDITION_CHARACTERS} characters")
+        return None
     selections = {str(name): value for name, value in detection.items() if name not in ("condition", "timeframe")}
     if "timeframe" in detection:
         reading.unfit(f"{pointer}/timeframe", "timeframe belongs to a form of counting that Sigma has replaced by correlations. Write one")
@@ -127,8 +138,8 @@ def _condition(text: Any, names: Iterable[str], selected: Callable[[str], Query 
     try:
         if not isinstance(text, str):
             raise Unfit("the condition has to be a text such as `selection and not filter`")
-        if len(text) > MAX_CONDITION_CHARACTERS or text.count("(") > MAX_CONDITION_DEPTH or text.split().count("not") > MAX_CONDITION_DEPTH:
-            raise Unfit("the condition is too long")
+        if text.count("(") > MAX_CONDITION_DEPTH or text.split().count("not") > MAX_CONDITION_DEPTH:
+            raise Unfit("the condition is nested too deep")
         if "|" in text:
             raise Unfit("counting behind | is a form that Sigma has replaced by correlations. Write one")
         # The selections are read one by one, each with its own faults, and not by pySigma, which stops at the first.
@@ -181,6 +192,9 @@ def _selection(definition: Any, pointer: str, reading: Reading) -> Query | None:
 
 
 def _item(key: Any, value: Any, pointer: str, reading: Reading) -> Query | None:
+    if reading.value_count > MAX_TERMS:
+        # Which was said where it went beyond.
+        return None
     try:
         query = _query_of_item(key, value, reading)
         # What the query language itself refuses: a NUL, an action that can't be one, too many keys.
@@ -202,11 +216,17 @@ def _query_of_item(key: Any, value: Any, reading: Reading) -> Query:
     for modifier in modifiers:
         if modifier in UNFIT_MODIFIERS:
             raise Unfit(UNFIT_MODIFIERS[modifier])
+    if len(set(modifiers)) < len(modifiers):
+        # Each base64 of sixty makes the value a third longer.
+        raise Unfit("a modifier may be given once")
     values = value if isinstance(value, list) else [value]
     if not values:
         raise Unfit("the list of values is empty")
     if not all(one is None or isinstance(one, str | int | float) for one in values):
         raise Unfit("a value is a text, a number, true, false or null")
+    reading.value_count += sum(5 ** len(_DASH.findall(one)) if "windash" in modifiers and isinstance(one, str) else 1 for one in values)
+    if reading.value_count > MAX_TERMS:
+        raise Unfit(f"the detection has more than {MAX_TERMS} values, and a query has room for no more")
     try:
         item = SigmaDetectionItem.from_mapping(key, values)
     except (TypeError, ValueError, AttributeError) as error:

@@ -23,7 +23,7 @@ def read_documents(text: str) -> list[dict[str, Any]]:
         raise Invalid([Fault(POINTER, "too_long", f"The text has {len(text)} characters; at most {MAX_SIGMA_CHARACTERS} are read.")])
     try:
         _check(text)
-        found = [document for document in yaml.load_all(text, Loader=SigmaYAMLLoader) if document is not None]  # nosec B506  # a safe loader
+        found = [document for document in yaml.load_all(text, Loader=SigmaYAMLLoader) if document is not None]  # a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"Line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
-from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationConditionOperator, SigmaCorrelationRule, SigmaCorrelationType
+from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationConditionOperator, SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaLevel, SigmaRule
 from sigma.rule.logsource import SigmaLogSource
@@ -31,6 +31,7 @@ SEVERITIES: Mapping[SigmaLevel, str] = {
     SigmaLevel.CRITICAL: "CRITICAL",
 }
 NOTE_LOGSOURCE = "The log source is not asked for. If entries of other systems have the same fields, narrow the query down by source: or otherwise."
+MAX_FAULTS = 100
 _MAX_NAMED = 5
 
 
@@ -80,6 +81,8 @@ def read_rules(text: str, overrides: Mapping[str, str], now: datetime.datetime) 
     faults = [fault for document in documents for fault in document.reading.faults]
     for one in kept:
         faults += _faults_of(one, now)
+    if len(faults) > MAX_FAULTS:
+        faults = [*faults[:MAX_FAULTS], Fault(POINTER, "sigma_unfit", f"{len(faults) - MAX_FAULTS} more parts do not fit.")]
     if faults:
         raise Invalid(faults)
     return kept
@@ -103,6 +106,10 @@ def _plain(document: _Document) -> ImportedRule | None:
 def _correlation(document: _Document, rules: Sequence[_Document], counted: set[int]) -> ImportedRule | None:
     """A rule that counts what other rules find; those are added to `counted` if they are not to be rules themselves."""
     pointer, reading = f"{document.pointer}/correlation", document.reading
+    raw = document.raw["correlation"]
+    if isinstance(raw, dict) and raw.get("type") != "event_count":
+        reading.unfit(f"{pointer}/type", f"{raw.get('type')!r} is not counted by alert rules; event_count is")
+        return None
     correlation = _parsed(document, pointer, lambda: SigmaCorrelationRule.from_dict(document.raw))
     if correlation is None:
         return None
@@ -126,9 +133,6 @@ def _correlation(document: _Document, rules: Sequence[_Document], counted: set[i
 
 
 def _condition_of(rule: SigmaCorrelationRule, pointer: str, reading: Reading) -> Condition | None:
-    if rule.type is not SigmaCorrelationType.EVENT_COUNT:
-        reading.unfit(f"{pointer}/type", f"{str(rule.type)!r} is not counted by alert rules; event_count is")
-        return None
     given = rule.condition
     assert isinstance(given, SigmaCorrelationCondition)  # noqa: S101  # nosec B101  # pySigma has no other for event_count
     at_least = {SigmaCorrelationConditionOperator.GTE: given.count, SigmaCorrelationConditionOperator.GT: given.count + 1}.get(given.op)
@@ -149,6 +153,7 @@ def _group_by(rule: SigmaCorrelationRule, named: Sequence[_Document], pointer: s
     names = rule.group_by or []
     if len(names) > MAX_GROUP_FIELDS:
         reading.unfit(f"{pointer}/group-by", f"at most {MAX_GROUP_FIELDS} fields make a group")
+        return []
     for index, name in enumerate(names):
         alias = rule.aliases.aliases.get(name)
         meant = [name] if alias is None else [str(one) for reference, one in alias.mapping.items() if any(reference.reference in doc.names for doc in named)]

@@ -250,6 +250,9 @@ def test_an_item_as_a_query(selection: Any, expected: str) -> None:
         ({"a": [["x"]]}, "a value is"),
         ({"a": {"b": "x"}}, "a value is"),
         ({"a|nonsense": "x"}, "nonsense"),
+        ({"a" + "|base64" * 60: "xxx"}, "may be given once"),
+        ({"a|windash": [" -a -b -c"]}, "more than 100 values"),
+        ({"a": [str(number) for number in range(101)]}, "more than 100 values"),
         ({"a|gt": "x"}, "read as Sigma"),
         ({"a.b.c.d.e.f.g.h.i": "x"}, "8 keys"),
         ({5: "x"}, "has to be a text"),
@@ -292,7 +295,8 @@ def test_conditions(condition: Any, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", ["", "b", "1 of b*", "a and", "a | count() > 5", "(" * 200 + "a" + ")" * 200, "not " * 200 + "a", 5, None, ["a", 5], "a " * 5000]
+    "condition",
+    ["", "b", "1 of b*", "a and", "a | count() > 5", "(" * 200 + "a" + ")" * 200, "not " * 200 + "a", 5, None, ["a", 5], "a and " * 500 + "a", ["a"] * 2_000],
 )
 def test_a_condition_that_can_not_be_read_is_refused(condition: Any) -> None:
     assert list(refused(rule({"a": {"x": 1}, "condition": condition}))) == ["/sigma/0/detection/condition"]
@@ -363,7 +367,7 @@ def test_text_that_is_no_rule_is_refused(text: str, pointer: str, code: str) -> 
         ({"detection": None}, "/sigma/0/detection"),
         ({"detection": ["x"]}, "/sigma/0/detection"),
         ({"detection": {"selection": {"a": [str(n) for n in range(150)]}, "condition": "selection"}}, "/sigma/0/detection/selection/a"),
-        ({"detection": {"s1": {"a": [str(n) for n in range(60)]}, "s2": {"b": [str(n) for n in range(60)]}, "condition": "s1 and s2"}}, "/sigma/0/detection"),
+        ({"detection": {"s1": {"a": "x" * 3_000}, "s2": {"b": "x" * 3_000}, "condition": "s1 and s2"}}, "/sigma/0/detection"),
     ],
 )
 def test_a_rule_that_no_alert_rule_can_be_is_refused(changed: dict[str, Any], pointer: str) -> None:
@@ -379,3 +383,10 @@ def test_severity_is_that_of_the_level(level: str, severity: str) -> None:
 
 def test_a_long_description_is_cut() -> None:
     assert len(only(rule({"selection": {"a": 1}}, description="x" * 5_000)).new.description) == 2_000
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    with pytest.raises(Invalid) as error:
+        read_rules(rule({"selection": {f"f{number}|re": "x" for number in range(3_000)}}), {}, NOW)
+    assert len(error.value.faults) == 101
+    assert error.value.faults[-1].detail == "2900 more parts do not fit."

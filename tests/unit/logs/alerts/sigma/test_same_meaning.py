@@ -114,7 +114,7 @@ def item_holds(key: str, value: Any, event: dict[str, Any]) -> bool:
 
 def value_holds(value: Any, modifiers: list[str], actual: Any, *, any_case: bool) -> bool:
     if "exists" in modifiers:
-        return (actual is not MISSING) == value
+        return (actual is not MISSING) is value
     if value is None:
         return actual is MISSING or actual is None or actual == "null"
     if actual is MISSING:
@@ -123,7 +123,7 @@ def value_holds(value: Any, modifiers: list[str], actual: Any, *, any_case: bool
         if sign in modifiers:
             if not isinstance(actual, int | float) or isinstance(actual, bool):
                 return False
-            return {"lt": actual < value, "lte": actual <= value, "gt": actual > value, "gte": actual >= value}[sign]
+            return bool({"lt": actual < value, "lte": actual <= value, "gt": actual > value, "gte": actual >= value}[sign])
     if "cidr" in modifiers:
         return ipaddress.ip_address(actual) in ipaddress.ip_network(value)
     if not isinstance(value, str):
