@@ -34,6 +34,7 @@ bench: setup-dev ## Run every benchmark and rewrite benchmarks/results
 	$(PYTHON_IN_VENV) -m benchmarks single
 	$(PYTHON_IN_VENV) -m benchmarks bulk
 	$(PYTHON_IN_VENV) -m benchmarks verify
+	$(PYTHON_IN_VENV) -m benchmarks alerts
 	$(PYTHON_IN_VENV) -m benchmarks stream
 	$(PYTHON_IN_VENV) -m benchmarks search
 	$(PYTHON_IN_VENV) -m benchmarks stats

@@ -3,9 +3,9 @@
 Invariants:
 - Time is the log's own: a match's moment is when the log received it, held so that it never goes back in the order of positions
   (docs/decisions/0027). What a client says of time moves nothing.
-- However the matches are cut into pieces, and whether or not the state went through JSON between them, the same firings come out.
-- A state is bounded: at most MAX_GROUPS groups and MAX_KEPT matches. Beyond that the groups are forgotten that have been without a match
-  the longest; `State.forgotten` counts them.
+- However the matches are cut into pieces, and whether or not the state was stored between them, the same firings come out.
+- A state is bounded: at most MAX_GROUPS groups of MAX_GROUP_CHARACTERS in all, and MAX_KEPT matches. Beyond that the groups are forgotten
+  that have been without a match the longest; `State.forgotten` counts them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 MAX_GROUPS = 10_000
+MAX_GROUP_CHARACTERS = 1_000_000
 MAX_KEPT = 50_000
 # So many of the entries that made a firing are named in it, the last ones.
 MAX_NAMED = 20
@@ -180,11 +181,12 @@ Condition: TypeAlias = EveryMatch | Threshold | FirstSeen | Absence
 
 def _bounded(clock_us: int, groups: dict[str, list[tuple[int, int]]], forgotten: int, window_us: int | None = None) -> State:
     """The state without groups whose matches are all older than the window, and within the bounds. Takes `groups` over."""
-    kept = sum(map(len, groups.values()))
+    kept, characters = sum(map(len, groups.values())), sum(map(len, groups))
     for group in list(groups):
         is_over = window_us is not None and groups[group][-1][0] <= clock_us - window_us
-        if not is_over and len(groups) <= MAX_GROUPS and kept <= MAX_KEPT:
+        if not is_over and len(groups) <= MAX_GROUPS and kept <= MAX_KEPT and characters <= MAX_GROUP_CHARACTERS:
             break
         kept -= len(groups.pop(group))
+        characters -= len(group)
         forgotten += not is_over
     return State(clock_us, groups, forgotten)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from logs.errors import InvalidQuery
 from logs.models import AlertGroupField, AlertRule, AlertSeverity
 from logs.search.predicate import Predicate, predicate_of
 from logs.search.qualifiers import Reader
-from logs.search.tree import All, AnyOf, Node, Not, TextIs, TimestampBefore, TimestampFrom, conjuncts
+from logs.search.tree import All, AnyOf, Node, Not, TextIs, TimestampBefore, TimestampFrom
 from logs.storage.kinds import OWN_SOURCE
 
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS = 200, 2_000
@@ -26,6 +25,7 @@ MAX_GROUP_FIELDS = 4
 # Of the text that rules are imported from (logs.alerts.sigma).
 MAX_SIGMA_CHARACTERS = 200_000
 EVERY_MATCH = EveryMatch()
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +71,7 @@ def compiled_of(query: str, group_by: Sequence[str], now: datetime.datetime) -> 
     tree = Reader(now).tree(query)
     if any(isinstance(node, TimestampFrom | TimestampBefore) for node in _leaves(tree)):
         raise InvalidQuery([Fault("q", "time_in_rule", "after: and before: have no place in a rule: it looks at entries as they come. Leave them out.")])
-    wanted = [node.values for node in conjuncts(tree) if isinstance(node, TextIs) and node.field == "action"]
-    actions = frozenset.intersection(*map(frozenset, wanted)) if wanted else None
-    return Compiled(tree, predicate_of(tree), actions, tuple(group_by), _names_own(tree))
+    return Compiled(tree, predicate_of(tree), actions_of(tree), tuple(group_by), _names_own(tree))
 
 
 def condition_of(rule: AlertRule) -> Condition:
@@ -90,12 +88,12 @@ def quiet_of(rule: AlertRule) -> Quiet:
 
 def group_of(values: Sequence[str | None]) -> str | None:
     """The group of these values, as text; None if one is missing: what has no value is in no group."""
-    return None if None in values else json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
+    return None if None in values else _encode(values).decode()
 
 
 def values_of(group: str, group_by: Sequence[str]) -> dict[str, str]:
     """The values of a group by field."""
-    return dict(zip(group_by, json.loads(group), strict=True))
+    return dict(zip(group_by, msgspec.json.decode(group), strict=True))
 
 
 def _faults_of(new: NewRule) -> Iterator[Fault]:
@@ -152,6 +150,21 @@ def _leaves(node: Node) -> Iterator[Node]:
             yield from _leaves(inner)
         case _:
             yield node
+
+
+def actions_of(node: Node) -> frozenset[str] | None:
+    """The actions that an entry has to have one of for the node to hold; None: it may have any."""
+    match node:
+        case TextIs("action", values):
+            return frozenset(values)
+        case All(nodes):
+            wanted = [actions for member in nodes if (actions := actions_of(member)) is not None]
+            return frozenset.intersection(*wanted) if wanted else None
+        case AnyOf(nodes):
+            possible = [actions_of(member) for member in nodes]
+            return None if None in possible else frozenset[str]().union(*(actions for actions in possible if actions is not None))
+        case _:
+            return None
 
 
 def _names_own(node: Node) -> bool:

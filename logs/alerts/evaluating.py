@@ -15,7 +15,7 @@ import datetime
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -32,9 +32,11 @@ from logs.models import Alert, AlertCursor, AlertProgress, AlertRule
 from logs.streaming.reading import tree_size_of
 
 logger = logging.getLogger(__name__)
-CHUNK_POSITIONS = 2_000
+# An entry may have a quarter of a megabyte: not more of them at once.
+CHUNK_POSITIONS = 1_000
 # What the query of one rule may cost: an entry of the greatest size is cut into words in a few milliseconds.
 MAX_SECONDS_AN_ENTRY = 0.005
+FREE_SECONDS = 0.1
 LOOK_AT_CLOCK_EVERY = 100
 LEARNED_AT_MOST = 50_000
 
@@ -83,9 +85,10 @@ class AlertsFollower:
         try:
             has_more = self._evaluate()
         except (_MovedMeanwhile, IntegrityError) as error:
-            # A rule that was deleted in the same moment is no target for an alert any more.
+            # Of a rule that was deleted in the same moment there can be no alert any more. What else the database may object to is asked of it
+            # again as late as it is with everything.
             logger.info("the alerts of tenant %s are evaluated again: %s", self._tenant_id, error)
-            self._loaded, has_more = None, True
+            self._loaded, has_more = None, isinstance(error, _MovedMeanwhile)
         except BaseException:
             # What was written is not known.
             self._loaded = None
@@ -102,8 +105,7 @@ class AlertsFollower:
             return True
         after = max(loaded.position, min(rule.progress.begins_at for rule in loaded.rules) - 1)
         chunk = read_chunk(self._tenant_id, after, CHUNK_POSITIONS, self._clock())
-        by_action = chunk.by_action()
-        outcomes = [_outcome_of(rule, chunk, by_action) for rule in loaded.rules]
+        outcomes = [_outcome_of(rule, chunk) for rule in loaded.rules]
         changed = [outcome for outcome in outcomes if outcome.is_changed]
         if chunk.end > loaded.position or changed:
             self._commit(loaded, chunk, changed)
@@ -155,10 +157,10 @@ class AlertsFollower:
             raise _MovedMeanwhile("the rules have changed")
 
 
-def _outcome_of(rule: RunningRule, chunk: Chunk, by_action: dict[str, list[ReadEntry]]) -> _Outcome:
+def _outcome_of(rule: RunningRule, chunk: Chunk) -> _Outcome:
     """What a rule makes of a chunk. Whatever goes wrong with it is its own error."""
     try:
-        matches = _matches_of(rule.compiled, rule.progress.begins_at, _candidates(rule.compiled, chunk, by_action))
+        matches = _matches_of(rule.compiled, chunk.candidates(rule.compiled, rule.progress.begins_at))
         state, firings, new_groups = rule.state, list[Firing](), list[str]()
         if matches and isinstance(rule.condition, FirstSeen):
             state, firings = _taken_first(rule, rule.condition, matches)
@@ -185,25 +187,16 @@ def _taken_first(rule: RunningRule, condition: FirstSeen, matches: Sequence[Matc
     return State(state.clock_us), firings
 
 
-def _candidates(rule: Compiled, chunk: Chunk, by_action: dict[str, list[ReadEntry]]) -> Sequence[ReadEntry]:
-    """The entries that the rule could find."""
-    if rule.actions is None:
-        return chunk.entries
-    found = [entry for action in rule.actions for entry in by_action.get(action, ())]
-    return sorted(found, key=lambda entry: entry.position) if len(rule.actions) > 1 else found
-
-
-def _matches_of(rule: Compiled, begins_at: int, entries: Iterable[ReadEntry]) -> list[Match]:
+def _matches_of(rule: Compiled, entries: Sequence[ReadEntry]) -> list[Match]:
     """Raises _Failed for a query that takes too long."""
-    began_seconds, matches = time.thread_time(), list[Match]()
-    for count, entry in enumerate(entries, 1):
-        if entry.position >= begins_at and not entry.is_imported and entry.is_for(rule) and rule.predicate(entry.facts):
-            group = entry.group(rule.group_by)
-            if group is not None:
-                matches.append(Match(entry.position, entry.moment_us, group))
-        if count % LOOK_AT_CLOCK_EVERY == 0 and time.thread_time() - began_seconds > count * MAX_SECONDS_AN_ENTRY:
+    began_seconds, found, predicate = time.thread_time(), list[ReadEntry](), rule.predicate
+    for low in range(0, len(entries), LOOK_AT_CLOCK_EVERY):
+        looked_at = entries[low : low + LOOK_AT_CLOCK_EVERY]
+        found += [entry for entry in looked_at if predicate(entry.facts)]
+        if time.thread_time() - began_seconds > (low + len(looked_at)) * MAX_SECONDS_AN_ENTRY + FREE_SECONDS:
             raise _Failed(f"Its query takes more than {MAX_SECONDS_AN_ENTRY * 1000:.0f} ms an entry. Ask for an action or a user before words.")
-    return matches
+    grouped = ((entry, entry.group(rule.group_by)) for entry in found)
+    return [Match(entry.position, entry.moment_us, group) for entry, group in grouped if group is not None]
 
 
 def _note(outcome: _Outcome, now: datetime.datetime) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from logs.alerts.definition import Compiled
-from logs.alerts.reading import COLUMNS, ReadEntry
+from logs.alerts.reading import FOUND_COLUMNS, ReadEntry
 from logs.errors import TooExpensive
 from logs.models import AlertKnownValue
 from logs.privacy.masking import hash_secret
@@ -41,14 +41,14 @@ class Found:
 def find_matches(
     tenant_id: uuid.UUID, rule: Compiled, since: datetime.datetime, now: datetime.datetime, *, max_entries: int, max_seconds: float = MAX_SECONDS
 ) -> Found:
-    """The entries of the time from `since` on, by their timestamps, that the rule's query finds."""
+    """The entries of the time from `since` on, by their timestamps, that the rule's query finds; without their texts."""
     tree = All((*rule.tree.nodes, TimestampFrom(since)))
     deadline = time.monotonic() + max_seconds
     found, after = list[ReadEntry](), None
     while True:
         try:
             with tenant_transaction(tenant_id) as database:
-                rows = Search(database, tenant_id, tree, COLUMNS, now).rows(PAGE_ENTRIES, after=after)
+                rows = Search(database, tenant_id, tree, FOUND_COLUMNS, now).rows(PAGE_ENTRIES, after=after)
         except TooExpensive as error:
             reached = error.members.get("searched_to")
             moments = [datetime.datetime.fromisoformat(reached)] if reached else []

@@ -66,8 +66,8 @@ def load(tenant_id: uuid.UUID, known: Loaded | None, now: datetime.datetime) -> 
     return Loaded(cursor.position, cursor.revision, versions, [rule for row in rows for rule in _running(row, now)])
 
 
-def encoded(state: State | QuietState) -> str:
-    return msgspec.json.encode(state).decode()
+def encoded(state: State | QuietState) -> bytes:
+    return msgspec.msgpack.encode(state)
 
 
 def _running(row: AlertRule, now: datetime.datetime) -> Iterator[RunningRule]:
@@ -87,5 +87,5 @@ def _running(row: AlertRule, now: datetime.datetime) -> Iterator[RunningRule]:
         state = condition.start(microseconds(row.began_at), is_grouped=bool(row.group_by))
         yield RunningRule(row, compiled, condition, quiet, AlertProgress(rule=row, definition=row.definition, begins_at=row.begins_at), state, QuietState())
         return
-    state = msgspec.json.decode(progress.condition_state, type=State)
-    yield RunningRule(row, compiled, condition, quiet, progress, state, msgspec.json.decode(progress.quiet_state, type=QuietState))
+    state = msgspec.msgpack.decode(progress.condition_state, type=State)
+    yield RunningRule(row, compiled, condition, quiet, progress, state, msgspec.msgpack.decode(progress.quiet_state, type=QuietState))

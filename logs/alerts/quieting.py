@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from logs.alerts.conditions import MAX_GROUPS, Firing
+from logs.alerts.conditions import MAX_GROUP_CHARACTERS, MAX_GROUPS, Firing
 from logs.storage.ids import EPOCH
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -89,10 +89,20 @@ def admit(quiet: Quiet, state: QuietState, firings: list[Firing]) -> tuple[Quiet
         admitted.append(Admitted(firing, suppressed))
         if quiet.cool_down_seconds:
             groups[firing.group] = (firing.moment_us + quiet.cool_down_seconds * _SECOND_US, 0)
-    for group in list(groups)[: max(0, len(groups) - MAX_GROUPS)]:
-        # The ones that fired longest ago: they may alert again before their time.
-        del groups[group]
-    return QuietState(groups, hour, in_hour), admitted
+    return QuietState(_bounded(groups, firings[-1].moment_us), hour, in_hour), admitted
+
+
+def _bounded(groups: dict[str, tuple[int, int]], clock_us: int) -> dict[str, tuple[int, int]]:
+    """Without groups of which there is nothing to know any more, and within the bounds of a condition's state."""
+    left = {group: kept for group, kept in groups.items() if kept[1] or kept[0] > clock_us}
+    characters = sum(map(len, left))
+    for group in list(left):
+        if len(left) <= MAX_GROUPS and characters <= MAX_GROUP_CHARACTERS:
+            break
+        # The one that fired longest ago: it may alert again before its time.
+        del left[group]
+        characters -= len(group)
+    return left
 
 
 def _is_silenced(quiet: Quiet, moment_us: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,19 +25,19 @@ from logs.storage.reading import tenant_transaction
 _EVERYTHING = All()
 _TEXTS: tuple[TextField, ...] = ("user_id", "action", "resource_type", "resource_id", "request_id", "session_id", "source")
 # What facts and groups are made of; the last two say where the entry stands.
-COLUMNS = [
-    sql.SQL(text)
-    for text in (
-        *_TEXTS, "id", "(extract(epoch FROM received_at) * 1000000)::bigint", "severity", "outcome", "abbrev(ip_address)", "message", "changed_fields",
-        "metadata::text", "is_imported", "batch_id", "batch_index",
-    )
-]  # fmt: skip
+_COLUMNS = (
+    *_TEXTS, "id", "(extract(epoch FROM received_at) * 1000000)::bigint", "severity", "outcome", "abbrev(ip_address)", "message", "changed_fields",
+    "metadata::text", "is_imported", "batch_id", "batch_index",
+)  # fmt: skip
+COLUMNS = [sql.SQL(text) for text in _COLUMNS]
+# The same of entries that the database has found already: without what only a predicate reads.
+FOUND_COLUMNS = [sql.SQL("NULL") if text in ("message", "changed_fields", "metadata::text") else sql.SQL(text) for text in _COLUMNS]
 # The log's own entries about alerts and what is sent of them: a rule that they fired would go on for ever.
 OF_ALERTS = ("audit_log_alert", "audit_log_delivery")
 # Plan: logs_batch_waiting, which holds what came in within the last second.
-_SELECT_OLDEST_WAITING = "SELECT min(committed_at) FROM auditlog.logs_batch_view WHERE first_position IS NULL"
+SELECT_OLDEST_WAITING = "SELECT min(committed_at) FROM auditlog.logs_batch_view WHERE first_position IS NULL"
 # Plan: for each position the newest batch at or below it by logs_batch_position, then logs_entry_batch of the partitions between its ids.
-_SELECT_IDS = """
+SELECT_IDS = """
 SELECT p.position, e.id FROM unnest(%s::bigint[]) AS p (position)
 CROSS JOIN LATERAL (SELECT id, first_position, lowest_id, highest_id FROM auditlog.logs_batch_view
                     WHERE first_position <= p.position ORDER BY first_position DESC LIMIT 1) AS b
@@ -68,15 +69,29 @@ class ReadEntry:
             metadata=metadata,
         )
 
+    @property
+    def is_own(self) -> bool:
+        """Did the log make it of its own use?"""
+        return self.facts.texts["source"] == OWN_SOURCE
+
     def is_for(self, rule: Compiled) -> bool:
         """Does the rule see the entry at all? The log's own only by name, and what alerts themselves write never."""
-        texts = self.facts.texts
-        return texts["source"] != OWN_SOURCE or (rule.sees_own_entries and texts["resource_type"] not in OF_ALERTS)
+        return not self.is_own or (rule.sees_own_entries and self.facts.texts["resource_type"] not in OF_ALERTS)
 
     def group(self, group_by: Sequence[str]) -> str | None:
         """Its group; None if it lacks a value."""
         texts: Mapping[str, str | None] = self.facts.texts
         return group_of([self.ip_address if name == "ip_address" else texts[name] for name in group_by])
+
+
+class _Seen:
+    """Entries that some rules see, in order, and the same by their action."""
+
+    def __init__(self, entries: list[ReadEntry]) -> None:
+        self.entries = entries
+        self.by_action: dict[str | None, list[ReadEntry]] = defaultdict(list)
+        for entry in entries:
+            self.by_action[entry.facts.texts["action"]].append(entry)
 
 
 @dataclass(frozen=True)
@@ -88,11 +103,25 @@ class Chunk:
     tree_size: int
     until_us: int
 
-    def by_action(self) -> dict[str, list[ReadEntry]]:
-        found = defaultdict[str, list[ReadEntry]](list)
-        for entry in self.entries:
-            found[entry.facts.texts["action"] or ""].append(entry)
+    def candidates(self, rule: Compiled, begins_at: int) -> Sequence[ReadEntry]:
+        """The entries from the position `begins_at` on that the rule could find: what it sees, with its actions. Imported ones are history."""
+        seen = self._with_own if rule.sees_own_entries else self._posted
+        found = seen.entries
+        if rule.actions is not None:
+            found = [entry for action in rule.actions for entry in seen.by_action.get(action, ())]
+            if len(rule.actions) > 1:
+                found.sort(key=lambda entry: entry.position)
+        if found and found[0].position < begins_at:
+            found = [entry for entry in found if entry.position >= begins_at]
         return found
+
+    @functools.cached_property
+    def _posted(self) -> _Seen:
+        return _Seen([entry for entry in self.entries if not entry.is_imported and not entry.is_own])
+
+    @functools.cached_property
+    def _with_own(self) -> _Seen:
+        return _Seen([entry for entry in self.entries if not entry.is_imported and not (entry.is_own and entry.facts.texts["resource_type"] in OF_ALERTS)])
 
 
 def read_chunk(tenant_id: uuid.UUID, after: int, limit: int, now: datetime.datetime) -> Chunk:
@@ -101,7 +130,7 @@ def read_chunk(tenant_id: uuid.UUID, after: int, limit: int, now: datetime.datet
     grace_us = int(settings.AUDITLOG_COMMIT_TIMEOUT_SECONDS * 1_000_000)
     with tenant_transaction(tenant_id) as database:
         # Before the head: what gets its position in between is read below.
-        database.execute(_SELECT_OLDEST_WAITING)
+        database.execute(SELECT_OLDEST_WAITING)
         (oldest_waiting,) = database.fetchone()
         head = read_head(database)
         size = head.tree_size if head else 0
@@ -121,5 +150,5 @@ def entry_ids_at(tenant_id: uuid.UUID, positions: Iterable[int]) -> dict[int, uu
     if not wanted:
         return {}
     with tenant_transaction(tenant_id) as database:
-        database.execute(_SELECT_IDS, [wanted])
+        database.execute(SELECT_IDS, [wanted])
         return dict(database.fetchall())

@@ -22,6 +22,7 @@ from accounts.problems import Invalid
 from logs.alerts import NewRule, change_rule, create_rule, delete_rule, mute_rule
 from logs.alerts.conditions import State
 from logs.alerts.definition import condition_of, quiet_of
+from logs.alerts.lag import waiting_count
 from logs.alerts.rules import etag_of, no_such_rule
 from logs.alerts.trying import try_rule
 from logs.api import alerts_documentation as documentation
@@ -60,11 +61,12 @@ class AlertRulesView(LeanView):
         query = request._request.GET
         check_parameters(query, ["limit", "before"])
         limit, before = limit_of(query), number_in(query, "before")
-        rows = AlertRule.objects.filter(tenant_id=principal_of(request).tenant_id, pk__lt=MAX_NUMBER if before is None else before)
+        tenant_id = principal_of(request).tenant_id
+        rows = AlertRule.objects.filter(tenant_id=tenant_id, pk__lt=MAX_NUMBER if before is None else before)
         page = list(rows.select_related("progress").order_by("-pk")[: limit + 1])
         following = f"{request._request.path}?{urlencode({'limit': limit, 'before': page[limit - 1].pk})}" if len(page) > limit else None
         note(request, results=len(page[:limit]))
-        return json_response(AlertRulePage([_output(row) for row in page[:limit]], following))
+        return json_response(AlertRulePage([_output(row) for row in page[:limit]], following, waiting_count(tenant_id)))
 
     @extend_schema(**documentation.create_rule_with(AlertRuleInput, AlertRuleOutput))
     def post(self, request: Request) -> HttpResponse:
@@ -201,7 +203,7 @@ def _output(row: AlertRule) -> AlertRuleOutput:
     if progress is None or progress.definition != row.definition:
         # What was counted is of another definition.
         progress = AlertProgress(rule=row, definition=row.definition, begins_at=row.begins_at)
-    state = msgspec.json.decode(progress.condition_state, type=State) if progress.condition_state else State(0)
+    state = msgspec.msgpack.decode(progress.condition_state, type=State) if progress.condition_state else State(0)
     return AlertRuleOutput(
         id=row.pk,
         name=row.name,

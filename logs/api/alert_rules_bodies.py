@@ -130,6 +130,9 @@ class AlertRulePage(msgspec.Struct):
 
     results: list[AlertRuleOutput]
     next: str | None
+    waiting_count: Annotated[
+        int, Meta(description="Entries of the log that have a position and were not evaluated yet: more than a few thousand, and it is behind.")
+    ]
 
 
 class AlertRuleTrial(msgspec.Struct, forbid_unknown_fields=True):

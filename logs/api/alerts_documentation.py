@@ -126,7 +126,7 @@ def list_rules_with(page: type) -> dict[str, Any]:
         "description": "Newest first.",
         "parameters": [_LIMIT, _BEFORE, TENANT],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_RULE], "next": None})],
+        "examples": [_shown("a page", {"results": [_RULE], "next": None, "waiting_count": 0})],
     }
 
 

@@ -80,9 +80,9 @@ class AlertProgress(models.Model):
     definition = models.PositiveIntegerField()
     # The first position that counts: the rule's, or a later one where it was learned or failed meanwhile.
     begins_at = models.BigIntegerField()
-    # JSON of logs.alerts.conditions.State and quieting.QuietState: text, for jsonb does not keep the order of keys.
-    condition_state = models.TextField(blank=True)
-    quiet_state = models.TextField(blank=True)
+    # MessagePack of logs.alerts.conditions.State and quieting.QuietState. (As JSON half of the evaluator's time went into quoting it.)
+    condition_state = models.BinaryField(default=b"")
+    quiet_state = models.BinaryField(default=b"")
     # Of "first seen": how many values are known, from when on they were learned, and whether that is done.
     known_count = models.PositiveIntegerField(default=0)
     learned_from = models.DateTimeField(null=True)

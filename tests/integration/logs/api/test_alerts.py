@@ -124,6 +124,18 @@ def test_rules_are_listed_in_pages(admin: Api) -> None:
     assert [rule["id"] for rule in admin.get(page["next"]).json()["results"]] == ids[:1]
 
 
+def test_list_of_rules_tells_how_far_they_are_behind(admin: Api, tenant: Tenant) -> None:
+    post(tenant, FAILED)
+    assert admin.get(RULES).json()["waiting_count"] == 0
+    add(admin)
+    before = admin.get(RULES).json()["waiting_count"]
+    # The entries about making the rule and looking at it wait as well.
+    post(tenant, *[FAILED] * 3)
+    assert admin.get(RULES).json()["waiting_count"] >= before + 3
+    evaluate(tenant)
+    assert admin.get(RULES).json()["waiting_count"] == 0
+
+
 def test_alerts_are_listed_acknowledged_and_closed(admin: Api, tenant: Tenant) -> None:
     path = add(admin, severity="ERROR")
     post(tenant, *[FAILED] * 4)

@@ -19,6 +19,7 @@ from django.http import QueryDict
 from psycopg import sql
 
 from accounts.models import Tenant
+from logs.alerts.reading import SELECT_IDS, SELECT_OLDEST_WAITING, entry_ids_at
 from logs.integrity.lag import SELECT_LAG
 from logs.integrity.storage import SELECT_BATCHES, SELECT_POSITIONS, read_batches
 from logs.search.filters import filters_of
@@ -314,3 +315,17 @@ def test_entries_of_a_batch_are_found_in_the_partitions_that_hold_them(sequenced
     statement = sql.SQL(SELECT_ENTRIES).format(columns=sql.SQL(", ").join(COLUMNS), condition=sql.SQL("true"))
     plan = explain(sequenced.tenant, Condition(statement, ([batch.id], batch.lowest_id, batch.highest_id, batch.id, 5, batch.id, 6)))
     assert plan.mentioned == {partition_of(2)}
+
+
+def test_ids_at_positions_are_found_in_the_partitions_that_hold_them(sequenced: Filled) -> None:
+    plan = explain(sequenced.tenant, Condition(sql.SQL(SELECT_IDS), ([2 * ENTRIES_A_DAY + 5, 2 * ENTRIES_A_DAY + 9],)))
+    assert {name for name in plan.read if name.startswith("logs_entry_")} == {partition_of(2)}
+    assert {node.get("Index Name") for node in plan.scans if node["Relation Name"] == "logs_batch"} == {"logs_batch_position"}
+    assert entry_ids_at(sequenced.tenant.id, [5, 2 * ENTRIES_A_DAY + 5]) == {
+        5: UUID(sequenced.ids[0][5]),
+        2 * ENTRIES_A_DAY + 5: UUID(sequenced.ids[2][5]),
+    }
+
+
+def test_what_waits_longest_is_found_among_what_waits(sequenced: Filled) -> None:
+    assert indexes_of_batches(sequenced.tenant, "default", SELECT_OLDEST_WAITING, None) == {"logs_batch_waiting"}

@@ -33,15 +33,15 @@ def streams(draw: st.DrawFn) -> list[Match]:
 
 def in_pieces(condition: Condition, matches: Sequence[Match], cuts: Sequence[int], *, is_grouped: bool = True, ticks: bool = False) -> list[Firing]:
     """The firings of a stream that is evaluated piece by piece, each by a process that has just started."""
-    text, firings = msgspec.json.encode(condition.start(0, is_grouped=is_grouped)), list[Firing]()
+    stored, firings = msgspec.msgpack.encode(condition.start(0, is_grouped=is_grouped)), list[Firing]()
     edges = sorted({0, len(matches), *(cut for cut in cuts if cut < len(matches))})
     for low, high in itertools.pairwise(edges):
-        state, found = condition.take(msgspec.json.decode(text, type=State), matches[low:high])
+        state, found = condition.take(msgspec.msgpack.decode(stored, type=State), matches[low:high])
         firings += found
         if ticks:
             state, found = condition.tick(state, state.clock_us)
             firings += found
-        text = msgspec.json.encode(state)
+        stored = msgspec.msgpack.encode(state)
     return firings
 
 
@@ -124,6 +124,11 @@ def test_state_is_bounded_and_counts_what_it_forgets(monkeypatch: pytest.MonkeyP
     state, _ = threshold.take(state, [Match(20 + index, 20 + index, f'["{2 + index % 10}"]') for index in range(20)])
     assert sum(map(len, state.groups.values())) <= 25
     assert state.forgotten == 2 + 2
+    long = [Match(50, 50, '["' + "x" * 600_000 + '"]'), Match(51, 51, '["' + "y" * 600_000 + '"]')]
+    forgotten = state.forgotten
+    state, _ = threshold.take(state, long)
+    assert (list(state.groups), state.forgotten) == ([long[1].group], forgotten + 9)
+    state = State(state.clock_us, state.groups, 4)
     # What is older than the window is no loss.
     state, _ = threshold.take(state, [Match(99, 100 * SECOND, '["new"]')])
     assert (list(state.groups), state.forgotten) == (['["new"]'], 4)

@@ -18,10 +18,10 @@ def at(moment: datetime.datetime, seconds: float = 0, group: str = '["alice"]') 
 
 
 def outcomes(quiet: Quiet, firings: list[Firing]) -> list[int | None]:
-    """For each firing how many the alert of it says were suppressed; None: it makes none. The state goes through JSON each time."""
+    """For each firing how many the alert of it says were suppressed; None: it makes none. The state is stored each time."""
     state, found = QuietState(), list[int | None]()
     for firing in firings:
-        state, admitted = admit(quiet, msgspec.json.decode(msgspec.json.encode(state), type=QuietState), [firing])
+        state, admitted = admit(quiet, msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=QuietState), [firing])
         found.append(admitted[0].suppressed if admitted else None)
     return found
 
@@ -59,3 +59,12 @@ def test_flood_is_cut_off_hour_by_hour_and_counted() -> None:
     state, admitted = admit(Quiet(), QuietState(), firings)
     assert [one.firing for one in admitted] == firings[:MAX_ALERTS_PER_HOUR]
     assert admit(Quiet(), state, [at(NOON, 3600)])[1] == [Admitted(at(NOON, 3600), 5)]
+
+
+def test_state_is_bounded_and_forgets_what_is_over() -> None:
+    state, _ = admit(Quiet(60), QuietState(), [at(NOON, 0, f'["{index}"]') for index in range(5)])
+    assert len(state.groups) == 5
+    state, _ = admit(Quiet(60), state, [at(NOON, 60, '["new"]')])
+    assert list(state.groups) == ['["new"]']
+    state, _ = admit(Quiet(60), state, [at(NOON, 61, '["' + "x" * 600_000 + '"]'), at(NOON, 62, '["' + "y" * 600_000 + '"]')])
+    assert [group[2] for group in state.groups] == ["y"]
