@@ -3,7 +3,7 @@
 PYTHON_IN_VENV := .venv/bin/python
 EMBEDDED := $(PYTHON_IN_VENV) -m auditlog_project.embedded
 # Both files for every Python and platform at once. No index address gets into them.
-COMPILE := $(PYTHON_IN_VENV) -m uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+COMPILE := $(PYTHON_IN_VENV) -m uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes requirements-excluded.in
 
 help: ## Show the targets (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile

@@ -22,6 +22,8 @@ from logs.storage.kinds import OWN_SOURCE
 
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS = 200, 2_000
 MAX_GROUP_FIELDS = 4
+# Of the text that rules are imported from (logs.alerts.sigma).
+MAX_SIGMA_CHARACTERS = 200_000
 EVERY_MATCH = EveryMatch()
 _encode = msgspec.json.Encoder().encode
 

@@ -35,6 +35,9 @@ from logs.api.alert_rules_bodies import (
     AlertRuleTrialOutput,
     ChangedAlertRule,
     GroupField,
+    SigmaInput,
+    SigmaOutput,
+    SigmaRuleOutput,
     TriedAlertOutput,
 )
 from logs.api.answers import json_response
@@ -43,7 +46,7 @@ from logs.api.views import LeanView
 from logs.entry_types import SeverityName
 from logs.models import AlertProgress, AlertRule
 from logs.search.pages import limit_of
-from logs.search.parameters import MAX_NUMBER, check_parameters, number_in
+from logs.search.parameters import MAX_NUMBER, check_parameters, flag_in, number_in
 
 ALERT_RULE = "audit_log_alert_rule"
 
@@ -114,6 +117,42 @@ class AlertRuleMuteView(LeanView):
         until = decoded(request, AlertRuleMute).until
         note(request, resource_id=id, until=None if until is None else until.isoformat())
         return _answer(mute_rule(principal_of(request).tenant_id, _possible(id), until, if_match(request), _now()))
+
+
+class AlertRuleSigmaView(LeanView):
+    rate_class = writing(EndpointClass.OTHER)
+    permission_classes = [AdminWritesOfWholeLog]
+    deeds = {"POST": Deed("IMPORT", ALERT_RULE)}
+
+    @extend_schema(**documentation.import_sigma_with(SigmaInput, SigmaOutput))
+    def post(self, request: Request) -> HttpResponse:
+        # pySigma and its parser take a third of a second to import, and most processes never need them.
+        from logs.alerts.sigma import keep_rules, read_rules
+
+        query = request._request.GET
+        check_parameters(query, ["save"])
+        is_kept, principal, given, now = flag_in(query, "save"), principal_of(request), decoded(request, SigmaInput), _now()
+        note(request, saved=is_kept)
+        rules = read_rules(given.sigma, given.fields, now)
+        rows = keep_rules(principal.tenant_id, principal.source, rules, is_active=given.is_active, now=now) if is_kept else []
+        note(request, rules=[one.new.name for one in rules], ids=[row.pk for row in rows])
+        answer = SigmaOutput(
+            [
+                SigmaRuleOutput(
+                    id=rows[index].pk if rows else None,
+                    name=one.new.name,
+                    description=one.new.description,
+                    query=one.new.query,
+                    condition=one.new.condition,
+                    group_by=cast("list[GroupField]", list(one.new.group_by)),
+                    severity=cast("SeverityName", one.new.severity),
+                    mapped=dict(one.mapped),
+                    notes=list(one.notes),
+                )
+                for index, one in enumerate(rules)
+            ]
+        )
+        return json_response(answer, status=201 if is_kept else 200)
 
 
 class AlertRuleTestView(LeanView):

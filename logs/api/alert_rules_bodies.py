@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from logs.alerts.conditions import Condition
-from logs.alerts.definition import MAX_DESCRIPTION_CHARACTERS, MAX_GROUP_FIELDS, MAX_NAME_CHARACTERS
+from logs.alerts.definition import MAX_DESCRIPTION_CHARACTERS, MAX_GROUP_FIELDS, MAX_NAME_CHARACTERS, MAX_SIGMA_CHARACTERS
 from logs.alerts.handling import MAX_NOTE_CHARACTERS
 from logs.alerts.quieting import MAX_COOL_DOWN_SECONDS, Schedule
 from logs.alerts.trying import MAX_DAYS
@@ -68,6 +68,37 @@ class ChangedAlertRule(msgspec.Struct, forbid_unknown_fields=True):
     is_active: bool | UnsetType = UNSET
     description: _Description | UnsetType = UNSET
     target_ids: _TargetIds | UnsetType = UNSET
+
+
+class SigmaInput(msgspec.Struct, forbid_unknown_fields=True):
+    """Sigma rules to be made alert rules."""
+
+    sigma: Annotated[str, Meta(min_length=1, max_length=MAX_SIGMA_CHARACTERS, description="YAML: one rule, or several with `---` between them.")]
+    fields: Annotated[
+        dict[str, str],
+        Meta(description="Fields of the rules, and which fields of entries they are: `user_id` or another, or `metadata.<key>`."),
+    ] = {}
+    is_active: Annotated[bool, Meta(description="Whether the rules that are kept count at once.")] = True
+
+
+class SigmaRuleOutput(msgspec.Struct):
+    """An alert rule that a Sigma rule stands for."""
+
+    id: Annotated[int | None, Meta(description="Of the rule that is kept; null: it was not asked for.")]
+    name: str
+    description: str
+    query: str
+    condition: Condition
+    group_by: list[GroupField]
+    severity: SeverityName
+    mapped: Annotated[dict[str, str], Meta(description="Fields of the Sigma rule, and what is asked of instead.")]
+    notes: Annotated[list[str], Meta(description="What it does not do quite as Sigma says.")]
+
+
+class SigmaOutput(msgspec.Struct):
+    """All of the rules, in their order."""
+
+    rules: list[SigmaRuleOutput]
 
 
 class AlertRuleMute(msgspec.Struct, forbid_unknown_fields=True):

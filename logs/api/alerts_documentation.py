@@ -72,6 +72,36 @@ INVALID_RULE = problem_response(
 INVALID_TRIAL = problem_response(
     422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/rule/query", "code": "bad_format", "detail": _DETAIL, "column": 8}]
 )
+_SIGMA = """title: Console login of root
+logsource: {product: aws, service: cloudtrail}
+detection:
+  selection: {eventName: ConsoleLogin, userIdentity.type: Root}
+  condition: selection
+level: high
+"""
+_IMPORTED: dict[str, Any] = {
+    "rules": [
+        {
+            "id": None,
+            "name": "Console login of root",
+            "description": "Log source: product aws, service cloudtrail",
+            "query": 'action:"CONSOLE_LOGIN" metadata.identity.kind:"Root"',
+            "condition": {"kind": "every_match"},
+            "group_by": [],
+            "severity": "ERROR",
+            "mapped": {"eventName": "action", "userIdentity.type": "metadata.identity.kind"},
+            "notes": ["Texts are compared as they are written; Sigma does not tell capitals from small letters. Actions are found in any case."],
+        }
+    ]
+}
+_SIGMA_DETAIL = "The query language has no regular expressions."
+INVALID_SIGMA = problem_response(
+    422,
+    "invalid",
+    "The content is not right",
+    _SIGMA_DETAIL,
+    errors=[{"pointer": "/sigma/0/detection/selection/eventName|re", "code": "sigma_unfit", "detail": _SIGMA_DETAIL}],
+)
 _MUTE_DETAIL = "A rule is muted for 366 days at most."
 INVALID_MUTE = problem_response(
     422, "invalid", "The content is not right", _MUTE_DETAIL, errors=[{"pointer": "/until", "code": "out_of_range", "detail": _MUTE_DETAIL}]
@@ -171,6 +201,27 @@ def mute_rule_with(given: type, output: type) -> dict[str, Any]:
         "examples": [
             OpenApiExample("until tomorrow", value={"until": "2026-02-01T08:00:00Z"}, request_only=True),
             _shown("muted", _RULE | {"muted_until": "2026-02-01T08:00:00Z"}),
+        ],
+    }
+
+
+def import_sigma_with(given: type, output: type) -> dict[str, Any]:
+    return {
+        "operation_id": "alert_rules_import_sigma",
+        "summary": "Make alert rules of Sigma rules",
+        "description": "Reads rules in the form of Sigma, and answers the alert rules that they stand for; with `save=true` they are kept, all or none. "
+        "What the query language can't say is refused: `errors` names each part of the YAML by its path, with the reason.",
+        "parameters": [OpenApiParameter("save", bool, description="Whether the rules are kept. Default: no, they are only shown."), TENANT],
+        "request": given,
+        "responses": {
+            200: OpenApiResponse(output, description="What would be kept."),
+            201: OpenApiResponse(output, description="Kept."),
+            422: INVALID_SIGMA,
+        },
+        "examples": [
+            OpenApiExample("a rule of CloudTrail", value={"sigma": _SIGMA, "fields": {"userIdentity.type": "metadata.identity.kind"}}, request_only=True),
+            _shown("shown", _IMPORTED),
+            _shown("kept", {"rules": [_IMPORTED["rules"][0] | {"id": 7}]}, "201"),
         ],
     }
 

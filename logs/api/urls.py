@@ -63,6 +63,7 @@ urlpatterns = [
     path("subject-reports", subject_reports.SubjectReportsView.as_view(), name="subject-reports"),
     path("alert-rules", alert_rules.AlertRulesView.as_view(), name="alert-rules"),
     path("alert-rules/test", alert_rules.AlertRuleTestView.as_view(), name="alert-rule-test"),
+    path("alert-rules/sigma", alert_rules.AlertRuleSigmaView.as_view(), name="alert-rule-sigma"),
     path("alert-rules/<int:id>", alert_rules.AlertRuleView.as_view(), name="alert-rule"),
     path("alert-rules/<int:id>/mute", alert_rules.AlertRuleMuteView.as_view(), name="alert-rule-mute"),
     path("alerts", alerts.AlertsView.as_view(), name="alerts"),

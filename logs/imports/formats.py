@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
+from logs.event_names import action_of, resource_type_of
 from logs.imports.reading import Document
 
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NOT_IN_ACTIONS = re.compile(r"[^A-Z0-9_.:-]+")
 # Parameters that name the thing that a call is about, the most telling first.
 _RESOURCE_PARAMETERS = (
     "name", "bucketName", "roleName", "userName", "groupName", "policyArn", "functionName", "secretId", "keyId", "trailName",
@@ -43,8 +42,8 @@ def cloudtrail(document: Document) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "timestamp": time,
         "user_id": _actor(identity),
-        "action": _action(name),
-        "resource_type": source.removesuffix(".amazonaws.com"),
+        "action": action_of(name),
+        "resource_type": resource_type_of(source),
         "resource_id": _resource_id(event),
         "request_id": event.get("requestID"),
         "session_id": identity.get("accessKeyId"),
@@ -78,10 +77,6 @@ def _actor(identity: Mapping[str, Any]) -> str:
         if identity.get(key):
             return str(identity[key])
     return "unknown"
-
-
-def _action(name: str) -> str:
-    return _NOT_IN_ACTIONS.sub("_", _WORDS.sub("_", name).upper())
 
 
 def _resource_id(event: Mapping[str, Any]) -> str | None:

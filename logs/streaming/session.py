@@ -153,7 +153,10 @@ class Session:
             principal, first = now, []
             tree = await in_reader(functools.partial(tree_of, asked, principal))
         self._asked, self._feed, self._is_paused = asked, feed, False
-        self._subscription = Subscription(tree, after)
+        before, self._subscription = self._subscription, Subscription(tree, after)
+        if before is not None:
+            # While the last entries were read, what sends may have gone back to wait for more of the one before.
+            before.wake()
         await self._outlet.say("subscribed", messages.subscribed(after, feed.tree_size), after)
         if first:
             await self._outlet.entries(first)

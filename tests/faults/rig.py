@@ -15,7 +15,7 @@ import psycopg
 
 from auditlog_project.embedded import EmbeddedServers
 from auditlog_project.embedded.scratch import scratch_servers
-from tests.web import Web, manage, product_environment, wait_until
+from tests.web import Web, manage, product_environment, unmeasured, wait_until
 
 BATCH_ENTRIES = 50
 
@@ -49,7 +49,8 @@ def installed() -> Iterator[Rig]:
     """A new installation for the length of the block."""
     with scratch_servers(postgres_settings={"shared_buffers": "128MB"}) as servers:
         addresses = servers.environment() | {"AUDITLOG_STATE_DIR": str(servers.folders.state)}
-        environment = product_environment(addresses, AUDITLOG_HTTP_THREADS="4")
+        # A process that is killed writes down nothing of what was measured of it.
+        environment = unmeasured(product_environment(addresses, AUDITLOG_HTTP_THREADS="4"))
         for command in (["migrate", "--no-input", "--verbosity", "0"], ["prepare"], ["bootstrap"]):
             done = manage(environment, *command)
             assert done.returncode == 0, done.stderr.decode()

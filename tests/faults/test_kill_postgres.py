@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.rig import Ledger, Load, Rig
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill postgres")]
+pytestmark = pytest.mark.slow
 ROUNDS = 3
 
 

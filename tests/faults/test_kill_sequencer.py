@@ -11,7 +11,7 @@ from tests.faults.rig import Ledger, Load, Rig
 from tests.sequencing import SequencerProcess
 from tests.web import manage, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill sequencer")]
+pytestmark = pytest.mark.slow(seconds=60)
 ROUNDS = 50
 
 

@@ -19,7 +19,7 @@ from logs.storage.kinds import OWN_SOURCE
 from tests.faults.rig import Rig
 from tests.web import Web, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("limits without redis")]
+pytestmark = pytest.mark.slow
 LIMIT = 1_000
 WORKERS = 2
 # Waiting for Redis costs 0.3 s; the rest is a busy machine.

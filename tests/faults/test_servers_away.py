@@ -14,7 +14,7 @@ from django.conf import settings
 from tests.faults.rig import Rig
 from tests.web import Web, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("servers away")]
+pytestmark = pytest.mark.slow
 # A promise under test: connecting is given up after 5 s, a commit after 15 s. Nobody waits longer than this for an answer.
 LONGEST_ANSWER_SECONDS = 20
 

@@ -23,22 +23,25 @@ import psutil
 import pytest
 
 from auditlog_project.embedded import EmbeddedServers
+from tests.web import unmeasured
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
 STOP_SECONDS = 60
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("make run")]
+pytestmark = pytest.mark.slow(seconds=25)
 
 
 class Run:
     """One `run`, its output in a file."""
 
-    def __init__(self, state: Path, port: int, **settings: str) -> None:
+    def __init__(self, state: Path, port: int, *, is_measured: bool = False, **settings: str) -> None:
         self.port = port
         self._output = Path(tempfile.mkstemp(prefix="auditlog-run-")[1])
         addresses = ("DATABASE_URL", "MAINTENANCE_DATABASE_URL", "SEQUENCER_DATABASE_URL", "REDIS_URL")
         inherited = {name: value for name, value in os.environ.items() if name not in addresses and not name.startswith("AUDITLOG_")}
+        # Six processes that start take twice as long when they are measured: one test in which they are is enough.
+        inherited = inherited if is_measured else unmeasured(inherited)
         environment = inherited | {"AUDITLOG_STATE_DIR": str(state), "AUDITLOG_PORT": str(port), "AUDITLOG_WEB_WORKERS": "1"} | settings
         with self._output.open("wb") as opened:
             self.process = subprocess.Popen(
@@ -182,7 +185,7 @@ def test_a_killed_supervisor_loses_nothing_and_leaves_nothing_in_the_way(state: 
 
 
 def test_a_process_that_dies_by_itself_ends_the_run_with_a_failure(state: Path, runs: list[Run]) -> None:
-    one = Run(state, free_port())
+    one = Run(state, free_port(), is_measured=True)
     runs.append(one)
     one.until_ready()
     granians = [process for process in processes_of(state) if "granian" in process.cmdline()]
@@ -203,7 +206,7 @@ def test_wrong_settings_are_said_plainly(state: Path, runs: list[Run]) -> None:
         "REDIS_URL": ("redis://localhost/0", "REDIS_URL is set and DATABASE_URL is not"),
     }
     for name, (value, message) in refusals.items():
-        one = Run(state, free_port(), **{name: value})
+        one = Run(state, free_port(), is_measured=False, **{name: value})
         runs.append(one)
         assert one.process.wait(STOP_SECONDS) == 1
         assert message in one.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,7 +183,9 @@ def test_what_another_tenant_has_is_like_what_nobody_has(victim: Victim, mallory
     status, content, headers = call(mallorys[who], method, theirs, TABLE[route, method][1])
     other_status, other_content, other_headers = call(mallorys[who], method, nobodys, TABLE[route, method][1])
     for named in NAMED[route].values():
-        content, other_content = content.replace(named.theirs(victim), "ID"), other_content.replace(named.nobodys, "ID")
+        # By itself, for an id of 3 is in the status 403 too.
+        content = re.sub(rf"\b{re.escape(named.theirs(victim))}\b", "ID", content)
+        other_content = re.sub(rf"\b{re.escape(named.nobodys)}\b", "ID", other_content)
     assert (status, content) == (other_status, other_content)
     lengths = ("Content-Length",)
     assert {name: headers[name] for name in headers if name not in lengths} == {name: other_headers[name] for name in other_headers if name not in lengths}

@@ -186,7 +186,7 @@ def seconds_for(found: Found, text: str) -> float:
     return time.perf_counter() - started
 
 
-def check(found: Found) -> None:
+def check(found: Found, most_seconds: float = MOST_SECONDS) -> None:
     tokens = _parser.parse(found.pattern, found.flags)
     whole = sample(tokens)
     texts = {(before, repeated or "a") for before, repeated in evils(tokens)} | {("", whole or "a"), ("", " "), ("", "a")}
@@ -195,7 +195,7 @@ def check(found: Found) -> None:
             for end in ("", "\x00", "!\n"):
                 text = before + repeated * (length // len(repeated) + 1) + end
                 seconds = seconds_for(found, text)
-                assert seconds < MOST_SECONDS, f"{found.where}: {found.pattern!r} takes {seconds:.1f} s for {before!r} + {repeated!r} × {length} + {end!r}"
+                assert seconds < most_seconds, f"{found.where}: {found.pattern!r} takes {seconds:.1f} s for {before!r} + {repeated!r} × {length} + {end!r}"
 
 
 def test_patterns_are_found() -> None:
@@ -212,7 +212,8 @@ def test_pattern_is_linear(found: Found) -> None:
 @pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"\s+$", r"^(\w+\s?)*$", r"x*y", r"a*a*b"])
 def test_control_other_patterns_are_caught(pattern: str) -> None:
     with pytest.raises(AssertionError, match="takes"):
-        check(Found("here", pattern, 0, is_searched=True))
+        # Less than the claim allows: what grows is caught while it is small, and a text that takes seconds need not be waited for.
+        check(Found("here", pattern, 0, is_searched=True), most_seconds=MOST_SECONDS / 4)
 
 
 def test_schema_of_a_tenant_runs_on_a_linear_engine() -> None:

@@ -32,6 +32,7 @@ KINDS = (
     "admin",
     "mallory",
 )
+SIGMA_RULE = "title: new\nlogsource: {product: aws}\ndetection: {selection: {eventName: DeleteTrail}, condition: selection}\n"
 Y, N = 2, 403  # two hundred and something; you may not
 # What a row of seven names; the other kinds follow from these (`rule_of`).
 MAIN_KINDS = ("nobody", "write_key", "read_key", "user", "auditor", "admin", "mallory")
@@ -101,6 +102,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/alert-rules", "GET"): ((401, N, Y, Y, N, N, Y, N, N, N, Y, Y), None),
     ("api/v1/alert-rules", "POST"): ((401, N, N, N, N, Y, Y), {"name": "new", "query": "action:DELETE", "condition": {"kind": "every_match"}}),
     ("api/v1/alert-rules/test", "POST"): ((401, N, N, N, N, Y, Y), {"rule": {"name": "new", "query": "action:DELETE", "condition": {"kind": "every_match"}}}),
+    ("api/v1/alert-rules/sigma", "POST"): ((401, N, N, N, N, Y, Y), {"sigma": SIGMA_RULE}),
     ("api/v1/alert-rules/<int:id>", "GET"): ((401, N, 404, 404, N, N, 404, N, N, N, 404, 404), None),
     ("api/v1/alert-rules/<int:id>", "PATCH"): ((401, N, N, N, N, 404, 404), {"severity": "ERROR"}),
     ("api/v1/alert-rules/<int:id>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
@@ -269,6 +271,7 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "saved-searches/1/entries?cursor=",
         "alert-rules/",
         "alert-rules?before=",
+        "alert-rules/sigma?save=",
         "alerts/",
         "alerts?state=",
         "alerts?from=",

@@ -32,8 +32,9 @@ from tests.web import wait_until
 
 
 @pytest.fixture(autouse=True)
-def storage(settings: Any, tmp_path: Path) -> Path:
-    """An empty storage, and no job of another test's that would take the room."""
+def storage(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty storage, and no job of another test's that would take the room. An attempt looks ten times a second whether it is to go on."""
+    monkeypatch.setattr(running, "BEAT_SECONDS", 0.1)
     settings.AUDITLOG_EXPORT_URL = tmp_path.joinpath("exports").as_uri()
     ExportJob.objects.all().delete()
     return tmp_path / "exports"

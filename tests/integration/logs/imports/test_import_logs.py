@@ -28,7 +28,7 @@ SAMPLE = CHECKOUT / "docs" / "examples" / "cloudtrail-sample.ndjson"
 EVENTS = [json.loads(line) for line in SAMPLE.read_text().splitlines()]
 BATCH = 1000
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("import logs")]
+pytestmark = pytest.mark.slow(seconds=2)
 
 
 @pytest.fixture(scope="module")
