@@ -55,6 +55,13 @@ def subscribe(redis_client: redis.Redis, channel: str) -> PubSub:
     return subscription
 
 
+def subscribe_to_growth(redis_client: redis.Redis) -> PubSub:
+    """A subscription to the growth of all tenants: one for the process. Raises redis.RedisError."""
+    subscription: PubSub = redis_client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis has it untyped
+    subscription.psubscribe(sequenced_channel("*"))
+    return subscription
+
+
 class Growth(msgspec.Struct):
     """A tenant's log has grown from `first_position` to `tree_size` entries."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from auditlog_project.embedded.serving import commands, environments
+import yaml
+
+from auditlog_project.embedded.serving import CHECKOUT, commands, environments
 from auditlog_project.embedded.signing_key import TOKEN_KEY_FILE_NAME, signing_key_file
 
 GIVEN = {
@@ -23,9 +25,22 @@ def test_key_of_tokens_is_the_webs_alone_and_that_of_checkpoints_the_sequencers(
     found = environments(GIVEN, commands("127.0.0.1", 8000, 1), "public")
     assert {name for name, environment in found.items() if "AUDITLOG_TOKEN_KEY_FILE" in environment} == {"web"}
     assert {name for name, environment in found.items() if "AUDITLOG_SIGNING_KEY_FILE" in environment} == {"sequencer"}
-    assert {name for name, environment in found.items() if "AUDITLOG_MASTER_KEY_FILE" in environment} == {"web", "worker"}
+    assert {name for name, environment in found.items() if "AUDITLOG_MASTER_KEY_FILE" in environment} == {"web", "worker", "follower"}
+    assert {name for name, environment in found.items() if "MAINTENANCE_DATABASE_URL" in environment} == {"sequencer", "archiver"}
     assert {name for name, environment in found.items() if "SEQUENCER_DATABASE_URL" in environment} == {"sequencer"}
     assert all(environment["DATABASE_URL"] == GIVEN["DATABASE_URL"] for environment in found.values())
+
+
+def test_containers_are_the_processes_of_make_run_and_get_no_more_secrets() -> None:
+    services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
+    processes = commands("127.0.0.1", 8000, 1)
+    assert set(processes) <= set(services)
+    given = environments(GIVEN, processes, "public")
+    for name, variable in (("master_key", "AUDITLOG_MASTER_KEY_FILE"), ("signing_key", "AUDITLOG_SIGNING_KEY_FILE"), ("token_key", "AUDITLOG_TOKEN_KEY_FILE")):
+        assert {process for process in processes if name in services[process]["secrets"]} == {process for process in processes if variable in given[process]}
+    for process in ("sequencer", "follower"):
+        assert services[process]["command"][-1] == processes[process][-1]
+    assert "archival" in services["archiver"]["command"] and "archival" in processes["archiver"]
 
 
 def test_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
