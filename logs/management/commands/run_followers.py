@@ -7,10 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from logs.alerts import evaluating
 from logs.following.running import Discover, Followers
 
 # What finds the followers there are: a function of each room that has some.
-DISCOVER: list[Discover] = []
+DISCOVER: list[Discover] = [evaluating.followers]
 
 
 class Command(BaseCommand):
