@@ -433,6 +433,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"],
         "Outcome": ["unknown", "success", "failure"],
         "MaskingKind": ["key", "pattern"],
+        "DeliveryTargetKind": ["webhook", "slack", "email"],
         "MaskingAction": ["redact", "partial", "hash", "encrypt", "drop"],
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],

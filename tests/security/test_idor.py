@@ -17,12 +17,12 @@ from django.urls import get_resolver
 from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
 from logs.export import running
-from logs.models import ActionDefinition, Alert, AlertRule, ExportJob, LogSettings, MaskingRule, SavedSearch
+from logs.models import ActionDefinition, Alert, AlertRule, Delivery, DeliveryTarget, ExportJob, LogSettings, MaskingRule, SavedSearch
 from tests.alerting import evaluate
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
 from tests.exporting import EXPORT, EXPORTS
 from tests.security.test_routes import ELSEWHERE, TABLE, routes
-from tests.sequencing import publish_all, sequence_all
+from tests.sequencing import now, publish_all, sequence_all
 from tests.storing import new_key, new_tenant, new_token, store
 
 # In every text of the victim's that can hold it. In capitals, for actions have to be.
@@ -53,6 +53,7 @@ MADE: dict[str, dict[str, Any]] = {
     "erasures": {"subject": f"{PLANTED}-2", "reason": "they asked for it", "confirm": f"{PLANTED}-2"},
     "legal-holds": {"holds": "subject", "subject": f"{PLANTED}-3", "reason": f"a case of {PLANTED}"},
     "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
+    "delivery-targets": {"name": PLANTED, "kind": "webhook", "url": f"https://hooks.example.com/{PLANTED}"},
     "alert-rules": {"name": PLANTED, "query": f"user:{PLANTED}", "condition": {"kind": "every_match"}, "group_by": ["user_id"], "description": PLANTED},
 }
 
@@ -83,6 +84,11 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Victim:
     sequence_all()
     evaluate(tenant)
     made["alerts"] = Alert.objects.get(tenant=tenant).pk
+    notice = {"title": PLANTED, "text": PLANTED, "severity": "INFO", "at": "2026-01-31T12:00:00Z", "data": {}}
+    moments = {"created_at": now(), "begun_at": now()}
+    delivery = Delivery(tenant=tenant, target_id=made["delivery-targets"], message_id=PLANTED, type="test", notice=notice, **moments)
+    delivery.save()
+    made["deliveries"] = str(delivery.pk)
     made["members"] = Membership.objects.get(tenant=tenant).pk
     secrets = [PLANTED, PLANTED.lower(), *entry_ids, job_id, key.prefix, str(tenant.id)]
     return Victim(tenant, alice, entry_ids, search_id, key.pk, job_id, done["file"]["url"], cursor, made, secrets)
@@ -136,6 +142,9 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/masking-rules/<int:id>": {"<int:id>": made("masking-rules")},
     "api/v1/alert-rules/<int:id>": {"<int:id>": made("alert-rules")},
     "api/v1/alert-rules/<int:id>/mute": {"<int:id>": made("alert-rules")},
+    **{f"api/v1/delivery-targets/<int:id>{deed}": {"<int:id>": made("delivery-targets")} for deed in ("", "/rotate-secret", "/test", "/replay")},
+    "api/v1/deliveries/<str:id>": {"<str:id>": made("deliveries", str(uuid.UUID(int=5)))},
+    "api/v1/deliveries/<str:id>/replay": {"<str:id>": made("deliveries", str(uuid.UUID(int=5)))},
     "api/v1/alerts/<int:id>": {"<int:id>": made("alerts")},
     "api/v1/alerts/<int:id>/acknowledge": {"<int:id>": made("alerts")},
     "api/v1/alerts/<int:id>/close": {"<int:id>": made("alerts")},
@@ -148,7 +157,21 @@ NAMED: dict[str, dict[str, Named]] = {
 def state_of(victim: Victim) -> list[Any]:
     """Everything of the victim's that a request could have changed."""
     of_tenant = {"tenant_id": victim.tenant.id}
-    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings, Membership, AccessGrant, ViewerToken, MaskingRule, Alert, AlertRule)
+    models = (
+        ApiKey,
+        ActionDefinition,
+        SavedSearch,
+        ExportJob,
+        LogSettings,
+        Membership,
+        AccessGrant,
+        ViewerToken,
+        MaskingRule,
+        Alert,
+        AlertRule,
+        DeliveryTarget,
+        Delivery,
+    )
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 
 

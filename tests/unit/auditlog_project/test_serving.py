@@ -25,7 +25,7 @@ def test_key_of_tokens_is_the_webs_alone_and_that_of_checkpoints_the_sequencers(
     found = environments(GIVEN, commands("127.0.0.1", 8000, 1), "public")
     assert {name for name, environment in found.items() if "AUDITLOG_TOKEN_KEY_FILE" in environment} == {"web"}
     assert {name for name, environment in found.items() if "AUDITLOG_SIGNING_KEY_FILE" in environment} == {"sequencer"}
-    assert {name for name, environment in found.items() if "AUDITLOG_MASTER_KEY_FILE" in environment} == {"web", "worker", "follower"}
+    assert {name for name, environment in found.items() if "AUDITLOG_MASTER_KEY_FILE" in environment} == {"web", "worker", "sender", "follower"}
     assert {name for name, environment in found.items() if "MAINTENANCE_DATABASE_URL" in environment} == {"sequencer", "archiver"}
     assert {name for name, environment in found.items() if "SEQUENCER_DATABASE_URL" in environment} == {"sequencer"}
     assert all(environment["DATABASE_URL"] == GIVEN["DATABASE_URL"] for environment in found.values())
@@ -40,7 +40,9 @@ def test_containers_are_the_processes_of_make_run_and_get_no_more_secrets() -> N
         assert {process for process in processes if name in services[process]["secrets"]} == {process for process in processes if variable in given[process]}
     for process in ("sequencer", "follower"):
         assert services[process]["command"][-1] == processes[process][-1]
-    assert "archival" in services["archiver"]["command"] and "archival" in processes["archiver"]
+    for process, queue in (("archiver", "archival"), ("sender", "deliveries")):
+        assert queue in services[process]["command"]
+        assert queue in processes[process]
 
 
 def test_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
