@@ -137,7 +137,7 @@ def _set_targets(row: AlertRule, target_ids: Sequence[int]) -> None:
     """Have its alerts told to these targets. Raises Invalid for one that the tenant has not."""
     found = set(DeliveryTarget.objects.filter(tenant_id=row.tenant_id, pk__in=target_ids).values_list("pk", flat=True))
     if missing := [id for id in target_ids if id not in found]:
-        raise Invalid([Fault("/target_ids", "unknown", f"There is no delivery target {missing[0]}.")])
+        raise Invalid([Fault("/target_ids", "unknown_value", f"There is no delivery target {missing[0]}.")])
     row.targets.set(found)
 
 

@@ -188,7 +188,7 @@ class DeliveryView(LeanView):
         note(request, resource_id=id)
         delivery = Delivery.objects.filter(tenant_id=principal_of(request).tenant_id, pk=_uuid(id)).first()
         if delivery is None:
-            raise no_such_delivery(id)
+            raise no_such_delivery()
         return json_response(_delivery(delivery, with_attempts=True))
 
 
@@ -220,7 +220,7 @@ def _uuid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError:
-        raise no_such_delivery(text[:64]) from None
+        raise no_such_delivery() from None
 
 
 def _filtered(rows: QuerySet[Delivery], query: QueryDict) -> QuerySet[Delivery]:

@@ -24,7 +24,7 @@ def replay(tenant_id: uuid.UUID, id: uuid.UUID, now: datetime.datetime) -> Deliv
     with transaction.atomic():
         delivery = Delivery.objects.select_for_update(of=("self",)).select_related("target").filter(tenant_id=tenant_id, pk=id).first()
         if delivery is None:
-            raise no_such_delivery(id)
+            raise no_such_delivery()
         if delivery.state == DeliveryState.WAITING:
             raise Invalid([Fault("", "waiting", "The delivery is on its way still.")])
         if not delivery.target.is_active:
@@ -70,8 +70,8 @@ def remove_old(now: datetime.datetime) -> int:
     return Delivery.objects.filter(pk__in=ids).exclude(state=DeliveryState.WAITING).delete()[0]
 
 
-def no_such_delivery(id: object) -> NotFound:
-    return NotFound(f"There is no delivery {id}.")
+def no_such_delivery() -> NotFound:
+    return NotFound("There is no such delivery.")
 
 
 def _begin_anew(target: DeliveryTarget, ids: list[uuid.UUID], now: datetime.datetime) -> int:

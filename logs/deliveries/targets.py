@@ -46,13 +46,16 @@ def check_target(new: NewTarget) -> None:
     if "\x00" in new.name:
         faults.append(Fault("/name", "nul_character", "The text has a NUL character (\\u0000), which can't be kept."))
     by_mail = new.kind == TargetKind.EMAIL
-    if by_mail == bool(new.url):
-        faults.append(Fault("/url", "not_of_kind" if by_mail else "missing_field", "Webhooks and chats have a `url`; a target of kind `email` has none."))
-    if by_mail != bool(new.email_addresses):
-        code = "missing_field" if by_mail else "not_of_kind"
-        faults.append(Fault("/email_addresses", code, "A target of kind `email` has `email_addresses`; others have none."))
+    if by_mail and new.url:
+        faults.append(Fault("/url", "not_of_kind", "A target of kind `email` has no `url`."))
+    if not by_mail and not new.url:
+        faults.append(Fault("/url", "missing_field", "A webhook or chat has a `url`."))
+    if by_mail and not new.email_addresses:
+        faults.append(Fault("/email_addresses", "missing_field", "A target of kind `email` has `email_addresses`."))
+    if not by_mail and new.email_addresses:
+        faults.append(Fault("/email_addresses", "not_of_kind", "Only a target of kind `email` has `email_addresses`."))
     if len(new.email_addresses) > MAX_ADDRESSES:
-        faults.append(Fault("/email_addresses", "too_many", f"A target has {MAX_ADDRESSES} addresses at most."))
+        faults.append(Fault("/email_addresses", "too_many_values", f"A target has {MAX_ADDRESSES} addresses at most."))
     for number, address in enumerate(new.email_addresses[:MAX_ADDRESSES]):
         try:
             validate_email(address)
