@@ -13,6 +13,8 @@ LEAD_SEQUENCER = 7_265_002
 COUNT_EXPORTS = 7_265_014
 # Placing a legal hold, and deciding an erasure (second key: a hash of the tenant).
 DECIDE_ERASURE = 7_265_021
+# Carrying out a restore (second key: its id), by the session of whoever does.
+RESTORE = 7_265_045
 
 
 def lock_erasures(tenant_id: uuid.UUID) -> None:

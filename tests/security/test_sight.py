@@ -30,6 +30,7 @@ from logs.search import find_entry, find_page, positions, question_of, sight
 from logs.search.predicate import predicate_of
 from logs.search.qualifiers import Reader
 from logs.search.timeline import find_timeline, timeline_question_of
+from logs.storage.columns import STORED_WITH_BATCH
 from logs.storage.reading import tenant_transaction
 from tests.brute_force import example_entries, facts_of, rows_of
 from tests.compacting import compact_all
@@ -241,7 +242,7 @@ def test_one_entry_is_found_and_proven_if_it_is_left(restriction: Restriction, d
     entry = find_entry(principal, id)
     assert (entry is not None) == (str(id) in seen)
     with tenant_transaction(filled().id) as cursor:
-        assert sight.is_seen(cursor, id, principal) == (str(id) in seen)
+        assert (sight.find_one(cursor, STORED_WITH_BATCH, id, principal) is not None) == (str(id) in seen)
 
 
 @_settings
