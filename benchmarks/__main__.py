@@ -19,6 +19,7 @@ BENCHMARKS = {
     "stats": "statistics and facets over 90 days of 10 million entries, for the first time and again, against adding up hourly counts",
     "verify": "positions at a steady 2,000 entries a second, and a verification of the log, against reading its rows",
     "stream": "200 WebSocket clients with different questions at 1,000 entries a second, beside 20 that never read",
+    "archive": "entries written to segments, what they take there, and questions over 10 million archived entries of a year",
     "export": "a million entries as NDJSON over one connection, and what the web processes grow by it, against COPY of the same columns",
 }
 

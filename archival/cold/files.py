@@ -9,7 +9,6 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import threading
 from collections import OrderedDict
@@ -67,7 +66,7 @@ _footers = Footers(MAX_KEPT_BYTES)
 
 def open_segment(segment: SegmentFile) -> pq.ParquetFile:
     """The segment, ready to read row groups of. Raises what `told` turns into ArchiveUnavailable."""
-    source = RangedFile(objects.open_store(settings.AUDITLOG_ARCHIVE_URL), segment.path, segment.size_bytes)
+    source = objects.open_file(objects.open_store(settings.AUDITLOG_ARCHIVE_URL), segment.path, segment.size_bytes)
     name = f"{segment.path} {segment.sha256}"
     footer = _footers.get(name)
     if footer is None:
@@ -76,7 +75,7 @@ def open_segment(segment: SegmentFile) -> pq.ParquetFile:
     return pq.ParquetFile(source, metadata=footer, pre_buffer=True, page_checksum_verification=True)
 
 
-def _read_footer(source: RangedFile, segment: SegmentFile) -> pq.FileMetaData:
+def _read_footer(source: objects.RangedFile, segment: SegmentFile) -> pq.FileMetaData:
     tail = source.range(max(segment.size_bytes - TAIL_BYTES, 0), segment.size_bytes)
     length = int.from_bytes(tail[-END_BYTES:-4], "little") + END_BYTES
     if length > len(tail):
@@ -96,39 +95,3 @@ def told(segment: SegmentFile) -> Iterator[None]:
     except (*objects.StorageError, pa.ArrowException, KeyError, ValueError, OverflowError) as error:
         logger.error("the segment %s of tenant %s can't be read: %s: %s", segment.path, segment.tenant_id, type(error).__name__, error)
         raise ArchiveUnavailable(str(segment.id)) from error
-
-
-class RangedFile(io.RawIOBase):
-    """An object of `size_bytes` as a file: what is read of it is asked of the storage, and nothing else. Raises AlteredSegment for one of another size."""
-
-    def __init__(self, store: objects.ObjectStore, path: str, size_bytes: int) -> None:
-        self._store = store
-        self._path = path
-        self._size_bytes = size_bytes
-        self._place = 0
-
-    def range(self, start: int, stop: int) -> bytes:
-        """The bytes `[start, stop)`."""
-        content = objects.read_range(self._store, self._path, start, stop) if stop > start else b""
-        if len(content) != stop - start:
-            raise AlteredSegment(f"{self._path} has no bytes {start} to {stop}: it was cut off")
-        return content
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size_bytes}[whence]
-        return self._place
-
-    def read(self, size: int = -1) -> bytes:
-        stop = self._size_bytes if size < 0 else min(self._place + size, self._size_bytes)
-        content = self.range(self._place, stop)
-        self._place = stop
-        return content
