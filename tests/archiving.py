@@ -21,9 +21,9 @@ from logs.storage.table import TABLE_COLUMNS
 from tests.superuser import superuser
 
 _POSITION = sql.SQL("(SELECT b.first_position + e.batch_index FROM auditlog.logs_batch AS b WHERE b.id = e.batch_id)")
-_SELECT = sql.SQL("SELECT {}, {}, batch_id, batch_index FROM auditlog.logs_entry AS e WHERE tenant_id = %s AND id >= %s AND id < %s ORDER BY e.id").format(
-    sql.SQL(", ").join(TABLE_COLUMNS.values()), _POSITION
-)
+_SELECT = sql.SQL(
+    "SELECT {}, {}, batch_id, batch_index FROM auditlog.logs_entry AS e WHERE tenant_id = %s AND id >= %s AND id < %s AND {} IS NOT NULL ORDER BY e.id"
+).format(sql.SQL(", ").join(TABLE_COLUMNS.values()), _POSITION, _POSITION)
 _DELETE = "DELETE FROM auditlog.logs_entry WHERE tenant_id = %s AND id = ANY (%s::uuid[])"
 BATCH_ROWS = 1_000
 
@@ -37,7 +37,7 @@ def archive_at(folder: Path) -> Iterator[Path]:
 
 
 def archive(tenant: Tenant, *, low: uuid.UUID = LOWEST, high: uuid.UUID = HIGHEST, group_rows: int = 40, frees: bool = True) -> Segment:
-    """Write the tenant's entries between two ids to a segment that serves, and free their rows. All of them are sequenced, and there is one."""
+    """Write the tenant's sequenced entries between two ids (there is one) to a segment that serves, and free their rows."""
     with superuser() as connection:
         rows = [(str(row[0]), *row[1:]) for row in connection.execute(_SELECT, [tenant.id, low, high]).fetchall()]
         segment = keep(tenant, rows, group_rows)
