@@ -103,7 +103,7 @@ def _questions(first_day: datetime.datetime, ids: list[str]) -> Mapping[str, Cal
         "rare_word_in_month": lambda chances: search(q=WORD, **month(chances)),
         "absent_word_in_month": lambda chances: search(q=f"xylophone{chances.randrange(10**6)}", **month(chances)),
         "common_word_in_month": lambda chances: search(q="billing", **month(chances)),
-        "request_in_year": lambda chances: search(request_id=f"absent-{chances.randrange(10**9)}"),
+        "absent_request_in_month": lambda chances: search(request_id=f"absent-{chances.randrange(10**9)}", **month(chances)),
         "newest": lambda _: search(),
     }
 
