@@ -43,7 +43,7 @@ from logs.storage.partitions import EPOCH, Coverage
 
 logger = logging.getLogger(__name__)
 ARCHIVE = "audit_log_archive"
-RESTORING = Deed("RESTORE", ARCHIVE)
+RESTORING, END_RESTORE = Deed("RESTORE", ARCHIVE), Deed("END_RESTORE", ARCHIVE)
 MIN_REASON_LENGTH, MAX_REASON_LENGTH = 10, 2000
 MAX_ATTEMPTS = 5
 # Entries are copied by so many, or so many characters, whichever comes first.
@@ -80,7 +80,7 @@ def is_kept(partition: Partition, tenant_id: uuid.UUID, now: datetime.datetime) 
 
 def ask_restore(actor: Actor, wanted: NewRestore, now: datetime.datetime) -> Restore:
     """Put a restore on record. Whoever asks sends it to a worker (`archival.tasks.send_restore`). Raises Invalid."""
-    _check(wanted, now)
+    check_restore(wanted, now)
     return Restore.objects.create(
         tenant_id=actor.tenant_id,
         from_at=wanted.from_at,
@@ -130,7 +130,8 @@ def carry_on(id: int) -> None:
             _put_back(restore, detail)
 
 
-def _check(wanted: NewRestore, now: datetime.datetime) -> None:
+def check_restore(wanted: NewRestore, now: datetime.datetime) -> None:
+    """Raises Invalid for a restore that can not be carried out."""
     faults = []
     if wanted.from_at >= wanted.until_at:
         faults.append(Fault("/to", "bad_range", "`to` has to be after `from`."))

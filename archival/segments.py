@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from logs.storage import objects
-from logs.storage.parquet import ENTRY_SCHEMA, WRITER_OPTIONS, batch_of
+from logs.storage.parquet import ENTRY_SCHEMA, MAX_GROUP_BYTES, WRITER_OPTIONS, batch_of
 
 PLACE_FIELDS = (pa.field("batch_id", pa.int64(), nullable=False), pa.field("batch_index", pa.int32(), nullable=False))
 SEGMENT_SCHEMA = pa.schema([*ENTRY_SCHEMA, *PLACE_FIELDS])
@@ -72,7 +72,8 @@ def write_segment(store: objects.ObjectStore, path: str, batches: Iterable[pa.Re
             bounds.take(batch)
             count += batch.num_rows
             waiting.append(batch)
-            if sum(one.num_rows for one in waiting) >= group_rows:
+            # Entries may be large: whoever reads a group holds it in memory.
+            if sum(one.num_rows for one in waiting) >= group_rows or sum(one.nbytes for one in waiting) >= MAX_GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(waiting, SEGMENT_SCHEMA), row_group_size=group_rows)
                 waiting = []
         if waiting:

@@ -22,7 +22,7 @@ from accounts.problems import NotFound
 from archival import tasks
 from archival.api import restores_documentation as documentation
 from archival.models.restore import MAX_DAYS, Restore
-from archival.restoring import ARCHIVE, MAX_REASON_LENGTH, MIN_REASON_LENGTH, RESTORING, NewRestore, ask_restore, end_restore, visible_restores
+from archival.restoring import ARCHIVE, END_RESTORE, MAX_REASON_LENGTH, MIN_REASON_LENGTH, RESTORING, NewRestore, ask_restore, end_restore, visible_restores
 from logs.api.answers import json_response
 from logs.api.bodies import decoded
 from logs.api.views import LeanView
@@ -101,7 +101,7 @@ class RestoresView(LeanView):
 class RestoreView(LeanView):
     rate_class = writing(EndpointClass.OTHER)
     permission_classes = [MayManageRetention]
-    deeds = {"GET": Deed("READ", ARCHIVE), "DELETE": Deed("END_RESTORE", ARCHIVE)}
+    deeds = {"GET": Deed("READ", ARCHIVE), "DELETE": END_RESTORE}
 
     @extend_schema(**documentation.get_restore_with(RestoreOutput))
     def get(self, request: Request, id: int) -> HttpResponse:

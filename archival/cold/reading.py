@@ -27,8 +27,9 @@ from logs.search.windows import HIGHEST, LOWEST
 from logs.storage.columns import ENTRY_COLUMNS
 from logs.storage.parquet import ENTRY_SCHEMA, rows_of
 
-# Rows are made of a row group's matches by so many: few at first, for most pages end with them.
+# Rows are made of a row group's matches by so many: few at first, for most pages end with them; never more than come to so many bytes.
 FIRST_ROWS, MOST_ROWS = 64, 2_048
+MOST_BYTES = 4 * 2**20
 _PLACE_COLUMNS = [field.name for field in PLACE_FIELDS]
 _TEXTS: tuple[Any, ...] = ("user_id", "action", "resource_type", "resource_id", "request_id", "session_id", "source")
 _FACTS = ["id", "severity", "outcome", "ip_address", *_TEXTS, "message", "changed_fields", "metadata"]
@@ -112,13 +113,13 @@ class SegmentReader:
                 table = file.read_row_group(group, columns=SEGMENT_SCHEMA.names, use_threads=False) if matches else None
             if table is None:
                 continue
-            size = FIRST_ROWS
+            size, most = FIRST_ROWS, max(1, min(MOST_ROWS, MOST_BYTES * table.num_rows // max(table.nbytes, 1)))
             while matches:
-                chosen, matches = matches[:size], matches[size:]
+                chosen, matches = matches[: min(size, most)], matches[min(size, most) :]
                 with told(self._segment):
                     rows = _rows(table.take(pa.array(chosen, pa.int64())), str(self._segment.tenant_id))
                 yield from rows
-                size = min(2 * size, MOST_ROWS)
+                size *= 2
 
     def _groups(self, footer: pq.FileMetaData) -> list[tuple[int, uuid.UUID]]:
         """The row groups that may hold a match, in the question's order, each with the id that it begins with."""

@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.test import Client
 
 from accounts.deeds import Actor
-from accounts.models import Role, Tenant
+from accounts.models import Role, Tenant, User
 from accounts.problems import Invalid
 from archival import restoring, tasks
 from archival.models import Restore, RestoreState
 from archival.restoring import NewRestore, ask_restore, carry_on, end_restore, is_kept
 from logs.integrity.proving import prove_row
-from logs.search import sight
+from logs.search import sight, tiers
 from logs.storage.columns import STORED_WITH_BATCH
 from logs.storage.engines import Partition
 from logs.storage.ids import floor_id
+from logs.storage.locks import RESTORE
 from logs.storage.reading import tenant_transaction
 from tests.api import LOGS, Api, assert_refused, stored_count
 from tests.archiving import archive, archive_at, file_of
@@ -104,7 +106,7 @@ def test_restore_that_died_goes_on_and_doubles_nothing(tenant: Tenant, monkeypat
         pass
 
     calls = 0
-    inner = restoring.values_by_column
+    inner = tiers.values_by_column
 
     def dies(rows: Any) -> Any:
         nonlocal calls
@@ -146,9 +148,9 @@ def test_archive_that_is_away_is_tried_again_and_given_up_in_the_end(tenant: Ten
 def test_one_process_works_on_a_restore_at_a_time(tenant: Tenant) -> None:
     restore = asked(tenant)
     with connections["maintenance"].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [restoring.RESTORE, restore.pk % 2**31])
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [RESTORE, restore.pk % 2**31])
         carry_on(restore.pk)
-        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [restoring.RESTORE, restore.pk % 2**31])
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [RESTORE, restore.pk % 2**31])
     restore.refresh_from_db()
     assert (restore.state, restore.attempts, stored_count(tenant)) == (RestoreState.QUEUED, 0, COUNT - ARCHIVED)
 
@@ -246,3 +248,23 @@ def test_restore_is_checked_before_it_is_on_record(tenant: Tenant) -> None:
     ):
         with pytest.raises(Invalid):
             ask_restore(Actor(tenant.id, "alice", "user:alice"), wanted, NOW)
+
+
+def test_restore_is_asked_for_and_ended_in_the_admin(tenant: Tenant, admin: Api) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser(f"root{uuid.uuid4().hex[:8]}", password=uuid.uuid4().hex))
+    path = "/admin/archival/restore/"
+    form = {"tenant": tenant.pk, "from_at_0": "2025-07-01", "from_at_1": "00:00:00", "until_at_0": "2025-07-06", "until_at_1": "00:00:00", "days": 5}
+    for wrong in ({"reason": "short"}, {"reason": REASON, "until_at_0": "2025-06-01"}, {"reason": REASON, "query": "user:"}):
+        assert client.post(f"{path}add/", form | wrong).status_code == 200
+    assert not Restore.objects.filter(tenant=tenant).exists()
+    assert client.post(f"{path}add/", form | {"reason": REASON}).status_code == 302
+    restore = Restore.objects.get(tenant=tenant)
+    assert client.get(f"{path}{restore.pk}/change/").status_code == 200
+    assert client.post(f"{path}{restore.pk}/delete/", {"post": "yes"}).status_code == 403
+    carry_on(restore.pk)
+    assert client.post(path, {"action": "end", "_selected_action": [restore.pk]}).status_code == 302
+    restore.refresh_from_db()
+    assert (restore.state, restore.entries_restored, restore.reason) == (RestoreState.ENDED, 10, REASON)
+    told = admin.get(LOGS, resource_id=f"restore-{restore.pk}").json()["results"]
+    assert [one["action"] for one in told] == ["END_RESTORE", "RESTORE", "RESTORE"]
