@@ -71,6 +71,7 @@ def questions() -> list[tuple[Node, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_two_hundred_questions_have_the_same_answers_before_and_after(tenant: Tenant) -> None:
     principal = principal_in(tenant)
     asked = questions()
