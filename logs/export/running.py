@@ -255,5 +255,5 @@ class Heart:
         """One beat: why the attempt has to end, if it has to."""
         if not standing.may_go_on(self._principal):
             return ExportRightsLost()
-        progress = {"entries_written": self._encoding.entries, "bytes_written": self._tally.bytes}
+        progress = {"entries_written": self._encoding.entries, "bytes_written": self._tally.bytes, "searched_to": self._snapshot.searched_to}
         return None if jobs.still_has(self._job, **progress) else LeaseLost()

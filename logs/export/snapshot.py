@@ -9,6 +9,7 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
+import datetime
 import threading
 import time
 import uuid
@@ -23,7 +24,7 @@ from logs.integrity.storage import read_head
 from logs.search.sql import Condition
 from logs.search.tiers import cold_rows
 from logs.search.tree import Node
-from logs.search.windows import Window
+from logs.search.windows import Window, moment_of_id
 from logs.storage import connecting
 from logs.storage.reading import NAME_TENANT, tenant_parameters
 
@@ -56,6 +57,8 @@ class Snapshot:
         self._speak_seconds = idle_seconds / 4
         self._asked_at = self._spoken_at = time.monotonic()
         self._is_stopped = False
+        # How far the archive was looked through.
+        self.searched_to: datetime.datetime | None = None
         self._connection = connecting.connect("default")
         self._lock = threading.Lock()
         self._is_closed = False
@@ -113,6 +116,7 @@ class Snapshot:
 
     def _go_on(self, reached: uuid.UUID) -> None:
         now = time.monotonic()
+        self.searched_to = moment_of_id(reached)
         if self._is_stopped:
             raise psycopg.errors.QueryCanceled("reading the archive was stopped")
         if self._archive_seconds is not None and now > self._asked_at + self._archive_seconds:

@@ -138,6 +138,18 @@ def test_job_waits_for_an_archive_that_is_away(tenant: Tenant, segment: Segment,
     assert (job["state"], job["entries_written"]) == ("done", COUNT)
 
 
+def test_job_tells_how_far_it_has_looked(tenant: Tenant, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.AUDITLOG_EXPORT_URL = (tmp_path / "exports").as_uri()
+    archive(tenant, group_rows=1)
+    api = Api(new_key(tenant))
+    id = api.post(EXPORTS, {"format": "ndjson", "query": "q=absent&archived=only"}).json()["id"]
+    monkeypatch.setattr(running, "BEAT_SECONDS", 0.005)
+    running.run(uuid.UUID(id))
+    job = api.get(f"{EXPORTS}/{id}").json()
+    assert (job["state"], job["entries_written"]) == ("done", 0)
+    assert START.isoformat() <= job["searched_to"] <= (START + datetime.timedelta(hours=COUNT)).isoformat()
+
+
 def test_question_that_takes_too_long_is_refused_with_a_way_out(tenant: Tenant, segment: Segment, settings: Any) -> None:
     settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS = 0.000_001
     problem = assert_refused(asked(Api(new_key(tenant)), archived="only", q="absent"), 422, "too_expensive")
