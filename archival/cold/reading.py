@@ -7,6 +7,7 @@ Measured on 10 million entries (docs/decisions/0033).
 
 from __future__ import annotations
 
+import bisect
 import functools
 import heapq
 import uuid
@@ -31,6 +32,8 @@ from logs.storage.parquet import ENTRY_SCHEMA, rows_of
 # Rows are made of a row group's matches by so many: few at first, for most pages end with them; never more than come to so many bytes.
 FIRST_ROWS, MOST_ROWS = 64, 2_048
 MOST_BYTES = 4 * 2**20
+# Of so many row groups, and so many bytes, the columns that tell are read at once.
+MOST_GROUPS = 16
 _PLACE_COLUMNS = [field.name for field in PLACE_FIELDS]
 _TEXTS: tuple[Any, ...] = ("user_id", "action", "resource_type", "resource_id", "request_id", "session_id", "source")
 _FACTS = ["id", "severity", "outcome", "ip_address", *_TEXTS, "message", "changed_fields", "metadata"]
@@ -107,10 +110,10 @@ class SegmentReader:
             file = open_segment(self._segment)
             groups = self._groups(file.metadata)
         reached = self._question.low if self._question.is_ascending else self._question.high
-        for group, near in groups:
+        for group, near, candidates in self._candidates(file, groups):
             self._question.check(max(reached, near) if self._question.is_ascending else min(reached, near))
             with told(self._segment):
-                matches = self._matches(file, group)
+                matches = self._matches(file, group, candidates)
                 table = file.read_row_group(group, columns=SEGMENT_SCHEMA.names, use_threads=False) if matches else None
             if table is None:
                 continue
@@ -142,14 +145,45 @@ class SegmentReader:
         bounds = None if self._question.batches is None else _statistics(group, places, "batch_id")
         return bounds is None or any(bounds[0] <= batch <= bounds[1] for batch in self._question.batches or ())
 
-    def _matches(self, file: pq.ParquetFile, group: int) -> list[int]:
-        """The numbers of the matching rows of a row group, in the question's order."""
-        if self._expression is None:
-            numbers = list(range(file.metadata.row_group(group).num_rows))
-        else:
-            table = file.read_row_group(group, columns=self._first_columns, use_threads=False)
-            numbered = table.append_column(_NUMBER, _numbers(file.metadata.row_group(group).num_rows))
-            numbers = numbered.filter(self._expression).column(_NUMBER).to_pylist()
+    def _candidates(self, file: pq.ParquetFile, groups: Sequence[tuple[int, uuid.UUID]]) -> Iterator[tuple[int, uuid.UUID, list[int]]]:
+        """Of each row group, in their order, the numbers of the rows that the expression leaves, ascending.
+
+        What the expression names is read of several groups at once, first of one, then of ever more: most pages end with the first.
+        """
+        expression = self._expression
+        if expression is None:
+            yield from ((group, near, list(range(file.metadata.row_group(group).num_rows))) for group, near in groups)
+            return
+        for some in self._batches(file.metadata, groups):
+            with told(self._segment):
+                counts = [file.metadata.row_group(group).num_rows for group, _ in some]
+                table = file.read_row_groups([group for group, _ in some], columns=self._first_columns, use_threads=False)
+                numbers = table.append_column(_NUMBER, _numbers(sum(counts))).filter(expression).column(_NUMBER).to_pylist()
+                del table
+            first = begin = 0
+            for (group, near), count in zip(some, counts, strict=True):
+                end = bisect.bisect_left(numbers, first + count, begin)
+                yield group, near, [number - first for number in numbers[begin:end]]
+                first, begin = first + count, end
+
+    def _batches(self, footer: pq.FileMetaData, groups: Sequence[tuple[int, uuid.UUID]]) -> Iterator[list[tuple[int, uuid.UUID]]]:
+        """The groups, as many together as are read at once."""
+        places = [number for number in range(footer.num_columns) if footer.schema.column(number).path.partition(".")[0] in self._first_columns]
+        batch: list[tuple[int, uuid.UUID]] = []
+        size, most = 0, 1
+        for group, near in groups:
+            row_group = footer.row_group(group)
+            own = sum(row_group.column(place).total_uncompressed_size for place in places)
+            if batch and (len(batch) >= most or size + own > MOST_BYTES):
+                yield batch
+                batch, size, most = [], 0, min(2 * most, MOST_GROUPS)
+            batch.append((group, near))
+            size += own
+        if batch:
+            yield batch
+
+    def _matches(self, file: pq.ParquetFile, group: int, numbers: list[int]) -> list[int]:
+        """The numbers of the matching rows of a row group, in the question's order. `numbers`: those that the expression leaves."""
         if not self._question.is_ascending:
             numbers.reverse()
         if self._wanted.is_exact or not numbers:
