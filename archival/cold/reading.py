@@ -121,7 +121,7 @@ class SegmentReader:
             while matches:
                 chosen, matches = matches[: min(size, most)], matches[min(size, most) :]
                 with told(self._segment):
-                    rows = _rows(table.take(pa.array(chosen, pa.int64())), str(self._segment.tenant_id))
+                    rows = archived_rows(table.take(pa.array(chosen, pa.int64())), str(self._segment.tenant_id))
                 yield from rows
                 size *= 2
 
@@ -227,7 +227,7 @@ _SOURCES = [_PLACE.get(name) for name in ENTRY_COLUMNS]
 _SEVERITY, _OUTCOME, _TENANT = (list(ENTRY_COLUMNS).index(name) for name in ("severity", "outcome", "tenant_id"))
 
 
-def _rows(table: pa.Table, tenant_id: str) -> list[ColdRow]:
+def archived_rows(table: pa.Table, tenant_id: str) -> list[ColdRow]:
     """Rows of a segment in the form of `storage.columns.ENTRY_AS_TEXT`, each with its place."""
     places = zip(*(table.column(name).to_pylist() for name in _PLACE_COLUMNS), strict=True)
     found: list[ColdRow] = []
