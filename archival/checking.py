@@ -58,7 +58,10 @@ def check_segment(cursor: Any, store: objects.ObjectStore, segment: SegmentFile)
 
 def _check_rows(cursor: Any, segment: SegmentFile, table: pa.Table, last_id: str) -> str:
     """Hold rows against their records. Answers the id of the last."""
-    rows = archived_rows(table, str(segment.tenant_id))
+    try:
+        rows = archived_rows(table, str(segment.tenant_id))
+    except KeyError as error:
+        raise SegmentDiffers(f"{segment.path}: {error} is no severity or outcome, in an entry behind {last_id or 'its beginning'}") from error
     positions = table.column("position").to_pylist()
     places = read_places(cursor, [(row[len(ENTRY_COLUMNS)], row[len(ENTRY_COLUMNS) + 1]) for row in rows])
     for row, position, place in zip(rows, positions, places, strict=True):

@@ -76,6 +76,12 @@ def test_an_entry_changed_by_somebody_who_mends_the_hashes_is_named(segment: Seg
         checked(segment.tenant, changed)
 
 
+def test_a_word_that_is_no_severity_is_found(segment: Segment) -> None:
+    changed = rewritten(segment, lambda rows: rows[11].update(severity="MILD"))
+    with pytest.raises(SegmentDiffers, match="'MILD' is no severity"):
+        checked(segment.tenant, changed)
+
+
 def test_an_entry_at_another_position_is_named(segment: Segment) -> None:
     changed = rewritten(segment, lambda rows: rows[3].update(position=rows[3]["position"] + 1))
     with pytest.raises(SegmentDiffers, match="and the log says"):
