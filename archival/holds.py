@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from accounts.principals import Principal
 from accounts.problems import Fault, Invalid, NotFound
 from archival.models import HeldThing, LegalHold
-from logs.errors import InvalidQuery, TooExpensive
+from logs.errors import ArchiveUnavailable, InvalidQuery, TooExpensive
 from logs.search.qualifiers import Reader
 from logs.storage.locks import lock_erasures
 from logs.subjects import is_any_about
@@ -110,4 +110,6 @@ def reason_to_keep(tenant_id: uuid.UUID, subject: str, cursor: Any) -> str | Non
                     return f"The legal hold {hold.pk} is on entries of this subject."
             except (TooExpensive, InvalidQuery):
                 return f"Whether the legal hold {hold.pk} is on entries of this subject can't be told in the time that a search may take."
+            except ArchiveUnavailable:
+                return f"Whether the legal hold {hold.pk} is on entries of this subject can't be told while the archive can't be read."
     return None

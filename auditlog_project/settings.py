@@ -200,6 +200,12 @@ AUDITLOG_EXPORT_URL = env.text(
     "Object storage (file:// or s3://bucket/prefix) for the files of export jobs. Every web process and worker has to reach it.",
     shown_default="file://.../exports in AUDITLOG_STATE_DIR",
 )
+AUDITLOG_ARCHIVE_URL = env.text(
+    "AUDITLOG_ARCHIVE_URL",
+    (AUDITLOG_STATE_DIR / "archive").absolute().as_uri(),
+    "Object storage (file:// or s3://bucket/prefix) for the segments of the archive. Every web process and worker has to reach it.",
+    shown_default="file://.../archive in AUDITLOG_STATE_DIR",
+)
 AUDITLOG_EXPORT_DAYS = env.integer("AUDITLOG_EXPORT_DAYS", 7, "Days that the file of an export job is kept.", least=1, most=3650)
 AUDITLOG_EXPORT_LINK_SECONDS = env.integer(
     "AUDITLOG_EXPORT_LINK_SECONDS", 900, "How long the link to an export's file works, for whoever has it.", least=1, most=7 * 86_400

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "verify": "positions at a steady 2,000 entries a second, and a verification of the log, against reading its rows",
     "stream": "200 WebSocket clients with different questions at 1,000 entries a second, beside 20 that never read",
     "alerts": "one evaluator through 1 to 1,000 rules of a tenant, against reading the entries alone",
+    "archive": "entries written to segments, what they take there, and questions over 10 million archived entries of a year",
     "export": "a million entries as NDJSON over one connection, and what the web processes grow by it, against COPY of the same columns",
 }
 

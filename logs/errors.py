@@ -13,6 +13,7 @@ Refused
 ├── RangeNotSatisfiable    416  the file of an export is shorter than the range asked for
 └── TooExpensive           422  the question can't be answered in the time that it may take
 Unavailable
+├── ArchiveUnavailable     503  a segment of the archive can't be read; nothing was answered in part
 ├── ExportsBusy            503  as many exports are under way as this process carries on
 ├── WriterOverloaded       503  the queue is full; nothing was stored
 └── CommitFailed           503  `outcome` says whether the entries may have been stored
@@ -106,6 +107,20 @@ class RangeNotSatisfiable(Refused):
         super().__init__(f"The file has {file_bytes} bytes.", headers={"Content-Range": f"bytes */{file_bytes}"})
 
 
+class ArchiveUnavailable(Unavailable):
+    """A segment can't be read: its storage is away, or it is missing, or its bytes are not those that were archived. `segment`: which one."""
+
+    code = "archive_unavailable"
+    title = "The archive can't be read"
+
+    def __init__(self, segment: str) -> None:
+        detail = (
+            f"The segment {segment} of the archive can't be read, so entries would be missing from the answer. Try again shortly, or leave archived "
+            "entries out with `archived=exclude`."
+        )
+        super().__init__(detail, retry_after_seconds=30, segment=segment)
+
+
 class ExportsBusy(Unavailable):
     code = "exports_busy"
     title = "As many exports are under way as the server carries on"
@@ -124,7 +139,8 @@ class TooExpensive(Refused):
 
     def __init__(
         self,
-        advice: str = "Narrow the time (`from`, `to`), or add a condition that few entries meet: a user, an action, a resource, a word.",
+        advice: str = "Narrow the time (`from`, `to`), or add a condition that few entries meet: a user, an action, a resource, a word. Or have an export job "
+        "look for it, for as long as it takes: POST /api/v1/exports.",
         *,
         searched_to: datetime.datetime | None = None,
     ) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.http import QueryDict
-from psycopg import sql
 
 from accounts.principals import Principal
 from accounts.problems import Fault, NotAllowed
@@ -33,14 +32,13 @@ from logs.search.finding import Search
 from logs.search.parameters import number_in
 from logs.search.sight import asked_by
 from logs.search.tree import All
-from logs.storage.columns import ENTRY_COLUMNS, INDEX, as_text
+from logs.storage.columns import INDEX, STORED_WITH_BATCH
 from logs.storage.reading import tenant_transaction
 
 PAGE_ENTRIES = 500
 DEFAULT_LIMIT = 10_000
 MAX_LIMIT = 1_000_000
 LOOK_SECONDS = 2.0
-_COLUMNS = [*(sql.SQL(as_text(name)) for name in ENTRY_COLUMNS), sql.SQL("batch_id"), sql.SQL("batch_index")]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -149,7 +147,7 @@ def _pages(question: EvidenceQuestion, head: Head, may_go_on: Callable[[], bool]
             look_at = time.monotonic() + LOOK_SECONDS
         wanted = min(PAGE_ENTRIES, question.limit - written)
         with tenant_transaction(tenant_id, settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS) as cursor:
-            rows = Search(cursor, tenant_id, question.tree, _COLUMNS, now).rows(wanted + 1, after=after)
+            rows = Search(cursor, tenant_id, question.tree, STORED_WITH_BATCH, now).rows(wanted + 1, after=after)
             has_more = len(rows) > wanted
             rows = rows[:wanted]
             members = _members(cursor, rows, head)

@@ -1,15 +1,64 @@
-"""Doors of the log that apps above it fill: what may keep a data subject from being erased."""
+"""Doors of the log that apps above it fill: what may keep a data subject from being erased, and the tier of archived entries."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from logs.search.tree import Node
 
 # Given the tenant, the data subject and a cursor in a transaction that names the tenant: why the subject may not be erased now, or None.
 # What can't be told in time is a reason.
 ErasureGuard: TypeAlias = Callable[[uuid.UUID, str, Any], str | None]
 _erasure_guards: list[ErasureGuard] = []
+# An archived entry: a row of `storage.columns.ENTRY_AS_TEXT`, then its batch and its place in it, as numbers.
+ColdRow: TypeAlias = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class ColdQuestion:
+    """Archived entries of a tenant with `low <= id < high` that `tree` finds.
+
+    `check` is called again and again while segments are read, with the id that the order has come to; what it raises ends the reading.
+    `batches`: of these batches only.
+    """
+
+    tenant_id: uuid.UUID
+    tree: Node
+    low: uuid.UUID
+    high: uuid.UUID
+    check: Callable[[uuid.UUID], None]
+    is_ascending: bool = False
+    batches: frozenset[int] | None = None
+
+
+class ColdTier(Protocol):
+    """Where entries are once they have left PostgreSQL. An entry is here before it leaves there, so whoever asks PostgreSQL first and this
+    tier afterwards (or both of one snapshot) finds every entry at least once; in both tiers it is the same entry."""
+
+    def rows(self, cursor: Any, question: ColdQuestion) -> Iterator[ColdRow] | None:
+        """The rows in order of id, each once, read as they are asked for; None if no segment has ids between the bounds.
+
+        `cursor` is asked which segments there are, before this comes back. The iterator raises ArchiveUnavailable where a
+        segment can't be read: it never ends early without a word.
+        """
+
+
+_cold_tier: ColdTier | None = None
+
+
+def register_cold_tier(tier: ColdTier) -> None:
+    """Fill the door. Called once, when Django starts."""
+    global _cold_tier
+    _cold_tier = tier
+
+
+def cold_tier() -> ColdTier | None:
+    """The tier of archived entries, if there is one."""
+    return _cold_tier
 
 
 def register_erasure_guard(guard: ErasureGuard) -> None:

@@ -22,6 +22,7 @@ from logs.integrity.tiles import Tile, parse_path
 from logs.search import sight
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters, number_in
+from logs.storage.columns import STORED_WITH_BATCH
 from logs.storage.reading import tenant_transaction
 
 # By principal and tenant, so no shared cache may keep it; a browser's own may, for ever.
@@ -133,8 +134,8 @@ class ProofView(LeanView):
         as_text = _format(query) == "tlog-proof"
         with tenant_transaction(principal.tenant_id) as cursor:
             # Before anything is said of it, be it that it has no position yet.
-            may_see = sight.is_seen(cursor, entry_id(id), principal)
-            found = proving.prove_entry(cursor, entry_id(id), number_in(query, "tree_size")) if may_see else None
+            row = sight.find_one(cursor, STORED_WITH_BATCH, entry_id(id), principal)
+            found = None if row is None else proving.prove_row(cursor, row, number_in(query, "tree_size"))
         if found is None:
             raise NotFound(f"There is no entry {id}, or none that you may see.")
         note(request, resource_id=id, results=1)

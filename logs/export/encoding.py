@@ -16,6 +16,7 @@ from logs.export.manifest import Manifest, Tally
 from logs.export.opening import users_of_log
 from logs.export.pseudonyms import Pseudonymiser
 from logs.export.snapshot import Snapshot
+from logs.export.tiers import pages_of
 
 
 class FileEncoding(Protocol):
@@ -43,13 +44,13 @@ class Encoding:
         self.entries = 0
 
     def pieces(self) -> Iterator[bytes]:
-        """The file, in pieces that are never empty. Raises psycopg.Error."""
+        """The file, in pieces that are never empty. Raises psycopg.Error, ArchiveUnavailable."""
         question, format = self._question, FORMATS[self._question.format]
         writer = format.writer(self._catalogue)
         # Only a manifest inside the file needs the hash.
         tally = Tally() if question.has_manifest else None
         yield from self._packed(writer.begin(), tally)
-        for rows in self._snapshot.pages(format.select(question, self._catalogue), format.weigh):
+        for rows in pages_of(self._snapshot, format.select(question, self._catalogue), format.weigh):
             shown = format.open(question.principal.tenant_id, rows) if question.principal.may_decrypt else rows
             piece = writer.add(format.pseudonymise(self._pseudonymiser, shown) if self._pseudonymiser else shown)
             self.entries += len(rows)

@@ -20,10 +20,9 @@ from logs.export.asking import ExportQuestion
 from logs.export.manifest import Manifest
 from logs.export.opening import Opener, open_columns, open_lines
 from logs.export.pseudonyms import Pseudonymiser
-from logs.export.selecting import select_columns, select_lines
+from logs.export.selecting import Selection, select_columns, select_lines
 from logs.export.snapshot import Rows
 from logs.privacy.encryption.opening import metadata_of_title
-from logs.search.sql import Condition
 from logs.storage.table import TABLE_COLUMN_NAMES
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), and the apostrophe that says that it is none.
@@ -113,7 +112,7 @@ class CSVWriter:
 class Format:
     """How one format is selected, opened, pseudonymised, weighed, written and named. `describes_itself`: its file holds a manifest in any case."""
 
-    select: Callable[[ExportQuestion, TenantCatalogue], Condition]
+    select: Callable[[ExportQuestion, TenantCatalogue], Selection]
     open: Opener
     pseudonymise: Callable[[Pseudonymiser, Rows], Rows]
     weigh: Callable[[Sequence[Any]], int]
@@ -137,7 +136,7 @@ def _parquet_writer(catalogue: TenantCatalogue) -> Writer:
     return ParquetWriter()
 
 
-def _columns(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
+def _columns(question: ExportQuestion, catalogue: TenantCatalogue) -> Selection:
     return select_columns(question)
 
 

@@ -95,6 +95,7 @@ def take(job_id: uuid.UUID) -> ExportJob | None:
         job.state, job.lease, job.has_files = ExportState.RUNNING, uuid.uuid4(), True
         job.attempts += 1
         job.entries_written = job.bytes_written = 0
+        job.searched_to = None
         job.started_at = timezone.now()
         job.save()
         ExportJob.objects.filter(pk=job.pk).update(heartbeat_at=Now())

@@ -36,7 +36,7 @@ def open_columns(tenant_id: uuid.UUID, rows: Rows) -> Rows:
     if not sealed:
         return rows
     found: list[Sequence[Any]] = list(rows)
-    with _transaction(tenant_id) as database:
+    with transaction_of_now(tenant_id) as database:
         keys = read_keys(database, tenant_id, list(sealed.values()))
     for number, fields in sealed.items():
         row = list(rows[number])
@@ -54,7 +54,7 @@ def open_lines(tenant_id: uuid.UUID, rows: Rows) -> Rows:
         return rows
     found: list[Sequence[Any]] = list(rows)
     stored = {number: Fields(*(_text_of(name, line.get(name)) for name in _FIELDS)) for number, line in lines.items()}
-    with _transaction(tenant_id) as database:
+    with transaction_of_now(tenant_id) as database:
         keys = read_keys(database, tenant_id, list(stored.values()))
         users = users_behind(database, tenant_id, {_decode_text(line["user_id"]) for line in lines.values()})
     for number, line in lines.items():
@@ -72,7 +72,7 @@ def users_of_log(tenant_id: uuid.UUID, user_ids: Collection[str]) -> Mapping[str
     """Who is behind those that are pseudonyms, whoever asks: for what must not be told. Raises psycopg.Error."""
     if not any(PSEUDONYM.fullmatch(user_id) for user_id in user_ids):
         return {}
-    with _transaction(tenant_id) as database:
+    with transaction_of_now(tenant_id) as database:
         return users_behind(database, tenant_id, user_ids)
 
 
@@ -83,7 +83,7 @@ def _text_of(name: str, raw: msgspec.Raw | None) -> Any:
 
 
 @contextmanager
-def _transaction(tenant_id: uuid.UUID) -> Iterator[Any]:
+def transaction_of_now(tenant_id: uuid.UUID) -> Iterator[Any]:
     """A transaction of this moment, not the snapshot's: what was erased since it began is not opened any more. Raises psycopg.Error."""
     is_anothers = connection.in_atomic_block
     try:

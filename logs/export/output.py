@@ -60,6 +60,10 @@ class ExportJobOutput(msgspec.Struct, omit_defaults=True):
     manifest: Manifest | None = None
     file: ExportFile | None = None
     error: ExportFailure | None = None
+    searched_to: Annotated[
+        datetime.datetime | None,
+        Meta(description="How far the archive was looked through: all after this moment, or, with `order` asc, all before it. Absent until it is begun."),
+    ] = None
 
 
 def output_of(job: ExportJob, principal: Principal, now: datetime.datetime) -> ExportJobOutput:
@@ -86,6 +90,7 @@ def output_of(job: ExportJob, principal: Principal, now: datetime.datetime) -> E
         manifest=manifest,
         file=None if manifest is None or not _may_open(principal, job) else _file(job, manifest, now),
         error=ExportFailure(job.error_code or "retried", job.error) if job.error else None,
+        searched_to=job.searched_to,
     )
 
 

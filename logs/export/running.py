@@ -30,7 +30,7 @@ from accounts.extensions import Outcome, record
 from accounts.principals import Principal
 from accounts.problems import NotRecorded, Problem
 from logs.catalogue import catalogue_of
-from logs.errors import ExportRightsLost
+from logs.errors import ArchiveUnavailable, ExportRightsLost
 from logs.export import files, jobs
 from logs.export.askers import actor_of, asker_of
 from logs.export.asking import SUBJECT_REPORT, ExportQuestion, asked_again
@@ -68,6 +68,10 @@ def run(job_id: uuid.UUID) -> None:
         path, manifest = _write(job)
     except LeaseLost:
         logger.info("export job %s was cancelled or taken over", job.id)
+    except ArchiveUnavailable as problem:
+        logger.warning("export job %s: attempt %d failed: %s", job.id, job.attempts, problem.detail)
+        with contextlib.suppress(DatabaseError):
+            jobs.put_back(job, problem.detail)
     except Problem as problem:
         # What it asks can't be answered (any more): that of a job asked for before an update, or the asker's rights.
         _fail(job, problem.code, problem.detail)
@@ -120,7 +124,7 @@ def file_name(job: ExportJob, tenant_slug: str) -> str:
 
 
 def _write(job: ExportJob) -> tuple[str, Manifest]:
-    """The path of the finished file, and its manifest. Raises LeaseLost, Problem, psycopg.Error, objects.StorageError."""
+    """The path of the finished file, and its manifest. Raises LeaseLost, Problem (ArchiveUnavailable too), psycopg.Error, objects.StorageError."""
     store = files.open_store()
     objects.discard(store, files.folder_of(job))
     principal = asker_of(job)
@@ -143,7 +147,7 @@ def _write(job: ExportJob) -> tuple[str, Manifest]:
                     writer.write(piece)
                     tally.add(piece)
                 writer.close()
-            except psycopg.Error:
+            except (psycopg.Error, ArchiveUnavailable):
                 # Cancelled by our own heart: then that is the reason.
                 heart.check()
                 raise
@@ -251,5 +255,5 @@ class Heart:
         """One beat: why the attempt has to end, if it has to."""
         if not standing.may_go_on(self._principal):
             return ExportRightsLost()
-        progress = {"entries_written": self._encoding.entries, "bytes_written": self._tally.bytes}
+        progress = {"entries_written": self._encoding.entries, "bytes_written": self._tally.bytes, "searched_to": self._snapshot.searched_to}
         return None if jobs.still_has(self._job, **progress) else LeaseLost()

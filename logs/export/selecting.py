@@ -6,12 +6,17 @@ only passes it on (docs/decisions/0016). A test holds each line to what search a
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from psycopg import sql
 
 from logs.catalogue import TenantCatalogue
 from logs.export.asking import ExportQuestion
 from logs.privacy.encryption.opening import hidden_text_sql, hidden_value_sql
 from logs.search.sql import Condition, condition_by_index_of
+from logs.search.tree import All
 from logs.storage.columns import as_text
 from logs.storage.table import TABLE_COLUMNS
 
@@ -74,21 +79,36 @@ COLUMNS = {
 }
 
 
-def select_lines(question: ExportQuestion, catalogue: TenantCatalogue) -> Condition:
+@dataclass(frozen=True)
+class Selection:
+    """What is read for an export: `columns` of the tenant's entries that `tree` finds, in order of time, the first `limit`."""
+
+    tenant_id: uuid.UUID
+    tree: All
+    columns: Sequence[sql.Composable]
+    is_ascending: bool
+    limit: int | None
+
+    def statement(self, *before: sql.Composable) -> Condition:
+        """The query of those in PostgreSQL; with other columns `before`."""
+        # The planner may ask the index of words, where that says something, or read in order; all matches are wanted in any case.
+        condition = condition_by_index_of(self.tree, self.tenant_id)
+        text = sql.SQL("SELECT ") + sql.SQL(", ").join([*before, *self.columns]) + sql.SQL(" FROM auditlog.logs_entry_view AS e WHERE ") + condition.text
+        text += sql.SQL(" ORDER BY e.id ") + sql.SQL("ASC" if self.is_ascending else "DESC")
+        if self.limit is not None:
+            text += sql.SQL(" LIMIT ") + sql.Literal(self.limit)
+        return Condition(text, condition.parameters)
+
+
+def select_lines(question: ExportQuestion, catalogue: TenantCatalogue) -> Selection:
     """One column: the entry's JSON text. Where the tenant describes how actions read, the parts of a title beside it."""
     return _select([LINES[question.principal.may_decrypt], *(TITLE_COLUMNS if catalogue.has_titles else [])], question)
 
 
-def select_columns(question: ExportQuestion) -> Condition:
+def select_columns(question: ExportQuestion) -> Selection:
     """The columns of `storage.table`."""
     return _select(COLUMNS[question.principal.may_decrypt], question)
 
 
-def _select(columns: list[sql.SQL], question: ExportQuestion) -> Condition:
-    # The planner may ask the index of words, where that says something, or read in order; all matches are wanted in any case.
-    condition = condition_by_index_of(question.tree, question.principal.tenant_id)
-    text = sql.SQL("SELECT ") + sql.SQL(", ").join(columns) + sql.SQL(" FROM auditlog.logs_entry_view AS e WHERE ") + condition.text
-    text += sql.SQL(" ORDER BY e.id ") + sql.SQL("ASC" if question.order == "asc" else "DESC")
-    if question.limit is not None:
-        text += sql.SQL(" LIMIT ") + sql.Literal(question.limit)
-    return Condition(text, condition.parameters)
+def _select(columns: Sequence[sql.Composable], question: ExportQuestion) -> Selection:
+    return Selection(question.principal.tenant_id, question.tree, columns, question.order == "asc", question.limit)

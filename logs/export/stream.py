@@ -22,7 +22,7 @@ from django.db import DatabaseError, connection
 from accounts import standing
 from accounts.problems import Fault, Unavailable
 from logs.catalogue import catalogue_of
-from logs.errors import ExportsBusy, InvalidQuery
+from logs.errors import ArchiveUnavailable, ExportsBusy, InvalidQuery
 from logs.export.asking import ExportQuestion
 from logs.export.compression import compressor
 from logs.export.encoding import Encoding
@@ -62,7 +62,7 @@ class ExportStream:
         return self._encoding.entries
 
     def read_ahead(self) -> None:
-        """Read the first page, so that a question which can't be answered is refused and not cut. Raises InvalidQuery, psycopg.Error."""
+        """Read the first page, so that a question which can't be answered is refused and not cut. Raises InvalidQuery, ArchiveUnavailable, psycopg.Error."""
         try:
             # Of most formats the first piece is made before the first row.
             for piece in self._pieces:
@@ -70,10 +70,7 @@ class ExportStream:
                 if len(self._first) == 2:
                     break
         except psycopg.errors.QueryCanceled:
-            detail = (
-                "Finding the first entries takes longer than a request may. Narrow it down by `from` and `to`, or make an export job: POST /api/v1/exports."
-            )
-            raise InvalidQuery([Fault("", "too_slow_to_stream", detail)]) from None
+            raise _too_slow() from None
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -91,6 +88,8 @@ class ExportStream:
                 return next(self._pieces)
             except psycopg.Error as error:
                 raise ExportCut(f"the database ended the export: {str(error).strip()}") from error
+            except ArchiveUnavailable as problem:
+                raise ExportCut(problem.detail) from problem
 
     def _look(self) -> None:
         """Raises ExportCut if the asker may not have the rest. What can't be looked up is not sent."""
@@ -126,7 +125,7 @@ class ExportStream:
 
 
 def open_stream(question: ExportQuestion, *, coding: str = "none") -> ExportStream:
-    """Begin an export; `coding` packs it on the way. Raises ExportsBusy, InvalidQuery, and Unavailable if the database is away."""
+    """Begin an export; `coding` packs it on the way. Raises ExportsBusy, InvalidQuery, and Unavailable if the database or the archive is away."""
     _enter()
     try:
         snapshot = Snapshot(
@@ -134,7 +133,11 @@ def open_stream(question: ExportQuestion, *, coding: str = "none") -> ExportStre
             statement_seconds=settings.AUDITLOG_DATABASE_TIMEOUT_SECONDS,
             # The server cuts a client off after half of it (auditlog_project.http_bridge); this is for when the server itself is gone.
             idle_seconds=2 * settings.AUDITLOG_EXPORT_STALL_SECONDS,
+            archive_seconds=settings.AUDITLOG_DATABASE_TIMEOUT_SECONDS,
         )
+    except psycopg.errors.QueryCanceled:
+        _leave()
+        raise _too_slow() from None
     except psycopg.OperationalError as error:
         _leave()
         raise _away(error) from error
@@ -156,6 +159,11 @@ def open_stream(question: ExportQuestion, *, coding: str = "none") -> ExportStre
         stream.close()
         raise
     return stream
+
+
+def _too_slow() -> InvalidQuery:
+    detail = "Finding the first entries takes longer than a request may. Narrow it down by `from` and `to`, or make an export job: POST /api/v1/exports."
+    return InvalidQuery([Fault("", "too_slow_to_stream", detail)])
 
 
 def _away(error: psycopg.OperationalError) -> Unavailable:

@@ -16,6 +16,7 @@ from logs.export.asking import ExportQuestion
 from logs.export.formats import FORMATS, titled
 from logs.export.manifest import Manifest, Tally
 from logs.export.snapshot import Snapshot
+from logs.export.tiers import pages_of
 from logs.subjects.archive import Archive
 from logs.subjects.page import Heading, Page
 
@@ -35,7 +36,7 @@ class SubjectReport:
         self.entries = 0
 
     def pieces(self) -> Iterator[bytes]:
-        """The file, in pieces that are never empty. Raises psycopg.Error."""
+        """The file, in pieces that are never empty. Raises psycopg.Error, ArchiveUnavailable."""
         return filter(None, self._members())
 
     def manifest(self, tally: Tally | None = None) -> Manifest:
@@ -77,7 +78,7 @@ class SubjectReport:
     def _lines(self) -> Iterator[list[str]]:
         """The entries as the API gives them to the asker, page by page."""
         question, lines = self._question, FORMATS["ndjson"]
-        for rows in self._snapshot.pages(lines.select(question, self._catalogue), lines.weigh):
+        for rows in pages_of(self._snapshot, lines.select(question, self._catalogue), lines.weigh):
             yield titled(lines.open(question.principal.tenant_id, rows) if question.principal.may_decrypt else rows, self._catalogue)
 
     def _described(self, digests: dict[str, str]) -> dict[str, Any]:

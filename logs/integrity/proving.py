@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from logs.errors import IntegrityViolation, InvalidQuery, NotSequenced
 from logs.integrity.entries import canonical_bytes
 from logs.integrity.storage import Head, Place, StoredNodes, read_head, read_places
 from logs.integrity.tree import consistency_path, inclusion_path, root_at
-from logs.storage.columns import SELECT_STORED_WITH_BATCH
+from logs.storage.columns import INDEX, SELECT_STORED_WITH_BATCH
 from logs.storage.reading import tenant_transaction
 
 Hash = Annotated[str, Meta(description="32 bytes in base64.")]
@@ -82,30 +82,35 @@ class Proven:
         )
 
 
-def prove_entry(cursor: Any, id: uuid.UUID, tree_size: int | None = None) -> Proven | None:
-    """The proof of one entry of the cursor's tenant: against the newest checkpoint, or a kept one of `tree_size`.
+def prove_entry(cursor: Any, id: uuid.UUID) -> Proven | None:
+    """The proof of one entry of the cursor's tenant that is in PostgreSQL, against the newest checkpoint. None if there is no such entry.
 
-    None if there is no such entry. Whether somebody may see it is for the caller to ask first.
-
-    Raises NotSequenced, InvalidQuery (no checkpoint of that size is kept, or it is too small), IntegrityViolation.
+    Raises as `prove_row`.
     """
     cursor.execute(SELECT_STORED_WITH_BATCH, [[id]])
     row = cursor.fetchone()
-    if row is None:
-        return None
+    return None if row is None else prove_row(cursor, row)
+
+
+def prove_row(cursor: Any, row: Sequence[Any], tree_size: int | None = None) -> Proven:
+    """The proof of an entry, given as a row of `columns.STORED_WITH_BATCH`: against the newest checkpoint, or a kept one of `tree_size`.
+
+    Raises NotSequenced, InvalidQuery (no checkpoint of that size is kept, or it is too small), IntegrityViolation.
+    """
     *columns, batch_id, batch_index = row
+    id = columns[INDEX["id"]]
     (place,) = read_places(cursor, [(batch_id, batch_index)])
     head = read_head(cursor)
     if place is None:
         raise IntegrityViolation(f"the entry {id} belongs to the batch {batch_id}, which is not there")
     if place.position is None or head is None:
-        raise NotSequenced(str(id))
+        raise NotSequenced(id)
     size, root_hash, checkpoint = _checkpoint(cursor, head, tree_size)
     if place.position >= size:
         raise InvalidQuery([Fault("tree_size", "unknown_size", f"The entry's position is {place.position}: it is in no tree of {size} entries.")])
     path = inclusion_path(place.position, size, StoredNodes(cursor))
     proof = InclusionProof(place.position, tuple(path), checkpoint)
-    return Proven(str(id), place, canonical_bytes(columns), proof, size, root_hash)
+    return Proven(id, place, canonical_bytes(columns), proof, size, root_hash)
 
 
 def _checkpoint(cursor: Any, head: Head, tree_size: int | None) -> tuple[int, bytes, str]:

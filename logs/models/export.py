@@ -52,6 +52,8 @@ class ExportJob(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True, editable=False)
     entries_written = models.BigIntegerField(default=0)
     bytes_written = models.BigIntegerField(default=0)
+    # How far the archive was looked through: everything after it, or, oldest first, before it.
+    searched_to = models.DateTimeField(null=True, blank=True, editable=False)
     # May there be objects of this job in the storage?
     has_files = models.BooleanField(default=False, editable=False)
     file_path = models.TextField(blank=True, editable=False)

@@ -22,10 +22,12 @@ from logs.models.catalogue import ACTION_PATTERN
 from logs.search.grammar import MAX_CHARACTERS
 from logs.search.parameters import check_parameters
 from logs.search.qualifiers import Reader
-from logs.search.tree import AddressWithin, All, Node, OutcomeIs, SeverityIs, TextField, TextIs, TimestampBefore, TimestampFrom
+from logs.search.tree import AddressWithin, All, Node, OutcomeIs, SeverityIs, TextField, TextIs, TierIs, TimestampBefore, TimestampFrom
 from logs.search.values import moment_of, network_of
 
 MAX_VALUES = 100
+# What `archived` may say, and the condition that it stands for.
+ARCHIVED: dict[str, Node] = {"include": All(), "only": TierIs("cold"), "exclude": TierIs("hot")}
 
 
 class MomentField(forms.Field):
@@ -79,6 +81,17 @@ class NameField(forms.Field):
         if value not in self.numbers:
             raise ValidationError(f"{value!r} is none of {', '.join(self.numbers)}.", code="unknown_value")
         return self.numbers[value]
+
+
+class ArchivedField(forms.Field):
+    """Whether archived entries are asked for."""
+
+    def to_python(self, value: Any) -> str | None:
+        if value in self.empty_values:
+            return None
+        if value not in ARCHIVED:
+            raise ValidationError(f"{value!r} is none of {', '.join(ARCHIVED)}.", code="unknown_value")
+        return str(value)
 
 
 class QueryField(forms.Field):
@@ -164,6 +177,13 @@ class EntryFilterSet(django_filters.FilterSet):
     request_id = _text("request_id", "Everything of one request, over all services.")
     session_id = _text("session_id", "Everything of one session.")
     ip_address = NodeFilter(AddressWithin, NetworkField, {"type": "string"}, "Where it came from: an address, or a network such as 10.0.0.0/8.")
+    archived = NodeFilter(
+        lambda choice: ARCHIVED[choice],
+        ArchivedField,
+        {"type": "string", "enum": list(ARCHIVED), "default": "include"},
+        "Entries in the archive: `include` them, search them `only`, or `exclude` them.",
+        is_repeated=False,
+    )
 
     @classmethod
     def get_filters(cls) -> Any:

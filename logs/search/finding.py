@@ -1,4 +1,4 @@
-"""Finding the rows of a page: window after window, until the page is full or there is nothing left to look at."""
+"""Finding the rows of a page: window after window, until the page is full or there is nothing left to look at; then what the archive has of it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from psycopg import sql
 
 from logs.errors import TooExpensive
 from logs.search.sql import Condition, select_page, select_page_by_index
+from logs.search.tiers import ID, completed, is_asked, until
 from logs.search.tree import Node
 from logs.search.windows import HIGHEST, LOWEST, PROBE_ENTRIES, Window, bounds_of, days, entries, is_in_order, moment_of_id
 
@@ -39,7 +40,7 @@ class Search:
         self._database = database
         self._tenant_id = tenant_id
         self._tree = tree
-        self._columns = columns
+        self._columns = [ID, *columns]
         self._now = now
         self._deadline = time.monotonic() + settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS
         self._reached: datetime.datetime | None = None
@@ -51,15 +52,26 @@ class Search:
             bounds = Window(bounds.low, min(bounds.high, after))
         if before is not None:
             bounds = Window(max(bounds.low, uuid.UUID(int=before.int + 1)), bounds.high)
+        is_ascending = before is not None
+        hot = self._hot_rows(bounds, limit, is_ascending=is_ascending) if is_asked(self._tree, "hot") else []
+        return [
+            row[1:]
+            for row in completed(
+                self._database, self._tenant_id, self._tree, self._columns, hot, bounds, limit=limit, is_ascending=is_ascending, check=until(self._deadline)
+            )
+        ]
+
+    def _hot_rows(self, bounds: Window, limit: int, *, is_ascending: bool) -> list[Any]:
+        """Up to `limit` rows of PostgreSQL, each with its id before it."""
         found: list[Any] = []
         try:
-            for statement, window in self._statements(bounds, found, limit, is_ascending=before is not None):
+            for statement, window in self._statements(bounds, found, limit, is_ascending=is_ascending):
                 if self._reached is not None and time.monotonic() > self._deadline:
                     raise TooExpensive(searched_to=self._reached)
                 self._database.execute(statement.text, statement.parameters)
                 # In place: the next statement asks for as many fewer.
                 found.extend(self._database.fetchall())
-                self._reached = moment_of_id(window.high if before is not None else window.low)
+                self._reached = moment_of_id(window.high if is_ascending else window.low)
                 if len(found) >= limit:
                     break
         except OperationalError as error:

@@ -20,7 +20,7 @@ from logs.search.finding import Search
 from logs.search.highlighting import Highlighter
 from logs.search.output import COLUMNS, EntryOutput, entries_of
 from logs.search.parameters import flag_in
-from logs.search.sight import asked_by, select_one
+from logs.search.sight import asked_by, find_one, select_one
 from logs.search.sql import Condition
 from logs.search.tree import All
 from logs.storage.reading import tenant_transaction
@@ -103,9 +103,8 @@ def find_page(question: Question) -> Page:
 def find_entry(principal: Principal, id: uuid.UUID) -> EntryOutput | None:
     """The entry with this id, if there is one that the principal may see."""
     with tenant_transaction(principal.tenant_id) as database:
-        statement = find_by_id(principal, id)
-        database.execute(statement.text, statement.parameters)
-        entries = entries_of(database, database.fetchall(), principal.tenant_id, may_decrypt=principal.may_decrypt)
+        row = find_one(database, COLUMNS, id, principal)
+        entries = entries_of(database, [] if row is None else [row], principal.tenant_id, may_decrypt=principal.may_decrypt)
     return entries[0] if entries else None
 
 

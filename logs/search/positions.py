@@ -6,11 +6,13 @@ all before it. (By time that can't be had: an older entry may come in later.)
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import QueryDict
 from psycopg import sql
 
@@ -23,7 +25,9 @@ from logs.search.output import COLUMNS, EntryOutput, entries_of
 from logs.search.pages import limit_of
 from logs.search.sight import asked_by
 from logs.search.sql import condition_of
+from logs.search.tiers import cold_rows, selected, until
 from logs.search.tree import All
+from logs.search.windows import Window
 from logs.storage.reading import tenant_transaction
 
 # So many positions a question looks through at most: one whose filters match little comes back with what it has, and goes on from there.
@@ -131,5 +135,18 @@ def rows_between(
             *condition.parameters,
         ],
     )
-    rows = [(firsts[row[-2]] + row[-1], row) for row in database.fetchall()]
-    return sorted(rows, key=lambda row: row[0]), end
+    rows = {firsts[row[-2]] + row[-1]: row for row in database.fetchall()}
+    rows = _archived_between(database, tenant_id, tree, batches, low, end) | rows
+    return sorted(rows.items()), end
+
+
+def _archived_between(database: Any, tenant_id: uuid.UUID, tree: All, batches: Sequence[Any], low: int, high: int) -> dict[int, Any]:
+    """The rows at positions `[low, high)` that are archived, by position. `batches`: those that hold the positions."""
+    firsts = {id: first for id, first, *_ in batches}
+    ids = Window(min(batch[3] for batch in batches), uuid.UUID(int=max(batch[4] for batch in batches).int + 1))
+    check = until(time.monotonic() + settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS)
+    rows = cold_rows(database, tenant_id, tree, ids, check=check, is_ascending=True, batches=frozenset(firsts))
+    if rows is None:
+        return {}
+    found = [row for row in rows if low <= firsts[row[-2]] + row[-1] < high]
+    return {firsts[row[-2]] + row[-1]: row for row in selected(database, COLUMNS, found)}

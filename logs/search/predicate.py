@@ -26,6 +26,7 @@ from logs.search.tree import (
     SeverityIs,
     TextIs,
     TextStarts,
+    TierIs,
     TimestampBefore,
     TimestampFrom,
 )
@@ -41,7 +42,7 @@ _COMPARE: dict[Comparison, Callable[[Any, Any], bool]] = {
 }
 
 
-def predicate_of(node: Node) -> Predicate:  # noqa: PLR0911  # one for each kind of node
+def predicate_of(node: Node) -> Predicate:  # noqa: C901, PLR0911  # one for each kind of node
     """The predicate that `node` stands for: it holds for the entries that `sql.condition_of` finds, and no other."""
     match node:
         case TextIs(field, values):
@@ -68,6 +69,10 @@ def predicate_of(node: Node) -> Predicate:  # noqa: PLR0911  # one for each kind
             return lambda facts: name in facts.changed_fields
         case MetadataIs() | MetadataStarts() | MetadataExists() | MetadataCompared():
             return _of_metadata(node)
+        case TierIs(tier):
+            # Of an entry that just came in, or will; `cold.as_cold` asks for archived ones.
+            is_hot = tier == "hot"
+            return lambda facts: is_hot
         case Not(inner):
             holds = predicate_of(inner)
             return lambda facts: not holds(facts)

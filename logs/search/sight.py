@@ -1,7 +1,7 @@
 """What a principal may see, as conditions: the one place where a restriction becomes part of a question.
 
 Invariants:
-- Whoever reads entries for a principal joins `what_they_may_see` to what is asked (`asked_by`), or asks `is_seen`.
+- Whoever reads entries for a principal joins `what_they_may_see` to what is asked (`asked_by`), or asks `find_one`.
 - In doubt nothing is seen: when a right has ended, and when a forced query can't be read (it was checked when it was kept).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -22,11 +22,11 @@ from logs.models import Severity
 from logs.search.pseudonyms import with_pseudonyms
 from logs.search.qualifiers import Reader
 from logs.search.sql import Condition, both, condition_of
+from logs.search.tiers import cold_row, selected
 from logs.search.tree import All, AnyOf, Node, SeverityIs, TextIs, TimestampBefore, TimestampFrom, conjuncts
 
 logger = logging.getLogger(__name__)
 NOTHING: tuple[Node, ...] = (AnyOf(),)
-_EXISTS = sql.SQL("SELECT EXISTS (SELECT FROM auditlog.logs_entry_view AS e WHERE {})")
 
 
 def check_forced_query(text: str) -> None:
@@ -65,11 +65,15 @@ def select_one(columns: sql.Composable, id: uuid.UUID, principal: Principal) -> 
     return Condition(sql.SQL("SELECT {} FROM auditlog.logs_entry_view AS e WHERE {}").format(columns, where.text), where.parameters)
 
 
-def is_seen(database: Any, id: uuid.UUID, principal: Principal) -> bool:
-    """Is there an entry with this id that the principal may see? `database`: a cursor in a transaction that names its tenant."""
-    where = _is(id, principal)
-    database.execute(_EXISTS.format(where.text), where.parameters)
-    return bool(database.fetchone()[0])
+def find_one(database: Any, columns: Sequence[sql.Composable], id: uuid.UUID, principal: Principal) -> Any | None:
+    """The row of one entry, hot or archived, if there is one that the principal may see. `database`: a cursor in a transaction that names its tenant."""
+    statement = select_one(sql.SQL(", ").join(columns), id, principal)
+    database.execute(statement.text, statement.parameters)
+    row = database.fetchone()
+    if row is not None:
+        return row
+    archived = cold_row(database, principal.tenant_id, asked_by(principal, All(())), id)
+    return None if archived is None else selected(database, columns, [archived])[0]
 
 
 def _is(id: uuid.UUID, principal: Principal) -> Condition:

@@ -25,6 +25,7 @@ from logs.search.tree import (
     SeverityIs,
     TextIs,
     TextStarts,
+    TierIs,
     TimestampBefore,
     TimestampFrom,
 )
@@ -71,6 +72,9 @@ def condition_of(node: Node, tenant_id: UUID) -> Condition:  # noqa: C901, PLR09
             return Condition(sql.SQL("changed_fields @> ARRAY[%s]::text[]"), (name,))
         case MetadataIs() | MetadataStarts() | MetadataExists() | MetadataCompared():
             return _of_metadata(node)
+        case TierIs(tier):
+            # The view shows what is in PostgreSQL.
+            return Condition(_TRUE if tier == "hot" else sql.SQL("false"))
         case Not(inner):
             found = condition_of(inner, tenant_id)
             # What is not there equals nothing: NULL counts as no.

@@ -7,6 +7,7 @@ the summary is of all pages, and costs at most `MAX_SUMMARISED` rows however man
 from __future__ import annotations
 
 import datetime
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
+from django.conf import settings
 from django.http import QueryDict
 from msgspec import Meta
 from psycopg import sql
@@ -29,7 +31,9 @@ from logs.search.pages import MAX_LIMIT, identity_of, limit_of
 from logs.search.parameters import check_parameters
 from logs.search.sight import asked_by
 from logs.search.sql import Condition, select_page
+from logs.search.tiers import ID, completed, until
 from logs.search.tree import All, TextIs
+from logs.search.windows import Window, bounds_of
 from logs.storage.columns import as_text
 from logs.storage.reading import tenant_transaction
 
@@ -164,9 +168,7 @@ def find_timeline(question: TimelineQuestion) -> tuple[Timeline, str | None] | N
     tenant_id = question.principal.tenant_id
     with tenant_transaction(tenant_id) as database:
         # One more than asked tells whether there is another page, without counting.
-        statement = select_timeline(COLUMNS, question.tree, tenant_id, question.after, question.limit + 1)
-        database.execute(statement.text, statement.parameters)
-        rows = database.fetchall()
+        rows = _rows(database, COLUMNS, question.tree, tenant_id, question.after, question.limit + 1)
         has_more = len(rows) > question.limit
         entries = entries_of(database, rows[: question.limit], tenant_id, may_decrypt=question.principal.may_decrypt)
         is_everything = question.after is None and not has_more
@@ -178,17 +180,29 @@ def find_timeline(question: TimelineQuestion) -> tuple[Timeline, str | None] | N
     return Timeline(question.request_id, summary, results, has_more, None), following
 
 
+def _rows(database: Any, columns: Sequence[sql.Composable], tree: All, tenant_id: uuid.UUID, after: uuid.UUID | None, limit: int) -> list[Any]:
+    """The first `limit` rows above `after`, oldest first, of both tiers. Raises TooExpensive."""
+    columns, bounds = [ID, *columns], bounds_of(tree)
+    if after is not None:
+        bounds = Window(max(bounds.low, uuid.UUID(int=after.int + 1)), bounds.high)
+    check = until(time.monotonic() + settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS)
+    statement = select_timeline(columns, tree, tenant_id, after, limit)
+    database.execute(statement.text, statement.parameters)
+    return [row[1:] for row in completed(database, tenant_id, tree, columns, database.fetchall(), bounds, limit=limit, is_ascending=True, check=check)]
+
+
 def _summary_of_all(database: Any, tree: All, tenant_id: uuid.UUID) -> RequestSummary | None:
     """The summary of a request that is not on one page."""
-    statement = select_timeline(_SEEN_COLUMNS, tree, tenant_id, None, MAX_SUMMARISED + 1)
-    database.execute(statement.text, statement.parameters)
-    rows = [_seen(row) for row in database.fetchall()]
+    rows = [_seen(row) for row in _rows(database, _SEEN_COLUMNS, tree, tenant_id, None, MAX_SUMMARISED + 1)]
     summary = summarise(rows[:MAX_SUMMARISED])
     if summary is None or len(rows) <= MAX_SUMMARISED:
         return summary
-    newest = select_page(_SEEN_COLUMNS[:1], tree, tenant_id, limit=1)
+    columns = [ID, *_SEEN_COLUMNS[:1]]
+    newest = select_page(columns, tree, tenant_id, limit=1)
     database.execute(newest.text, newest.parameters)
-    summary.ended_at = database.fetchall()[0][0]
+    check = until(time.monotonic() + settings.AUDITLOG_SEARCH_TIMEOUT_SECONDS)
+    found = completed(database, tenant_id, tree, columns, database.fetchall(), bounds_of(tree), limit=1, is_ascending=False, check=check)
+    summary.ended_at = found[0][1]
     summary.duration_ms = milliseconds_between(summary.started_at, summary.ended_at)
     summary.is_whole = False
     return summary

@@ -15,6 +15,8 @@ from typing import Literal, TypeAlias
 
 from logs.search.words import Phrase
 
+# Where entries are kept: in PostgreSQL, or in the archive's segments.
+Tier: TypeAlias = Literal["hot", "cold"]
 TextField: TypeAlias = Literal["user_id", "action", "resource_type", "resource_id", "request_id", "session_id", "source"]
 
 
@@ -128,6 +130,13 @@ class MetadataCompared:
 
 
 @dataclass(frozen=True)
+class TierIs:
+    """The entry is kept in `tier`. It says which readers are asked (`tiers`), and nothing of the entry: only ever one of the outermost conditions."""
+
+    tier: Tier
+
+
+@dataclass(frozen=True)
 class All:
     """Every one of `nodes` holds; none: everything does."""
 
@@ -162,6 +171,7 @@ Leaf: TypeAlias = (
     | MetadataStarts
     | MetadataExists
     | MetadataCompared
+    | TierIs
 )
 Node: TypeAlias = Leaf | All | AnyOf | Not
 

@@ -7,19 +7,27 @@ and an entry is in exactly one of the first two.
 from __future__ import annotations
 
 import datetime
+import heapq
+import itertools
+import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from psycopg import sql
 
+from logs.extensions import ColdRow
 from logs.search.finding import Search
 from logs.search.sql import Condition, condition_by_index_of, condition_of
+from logs.search.tiers import cold_rows, until
 from logs.search.tree import All, OutcomeIs, SeverityIs, TimestampBefore, TimestampFrom
+from logs.search.windows import bounds_of
 from logs.stats.levels import LEVELS
 from logs.stats.periods import Cover, Period, Run, Unit
+from logs.storage.columns import INDEX
 from logs.storage.ids import EPOCH
 
 # Plan: the key, one row.
@@ -75,6 +83,12 @@ UNION ALL
 UNION ALL
 SELECT 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(DISTINCT user_id) FROM matched
 """
+# Which of these are in PostgreSQL? Plan: the key of each id's partition.
+SELECT_HOT_AMONG = "SELECT id::text FROM auditlog.logs_entry_view WHERE id = ANY (%s::uuid[])"
+CHUNK_ROWS = 2_000
+_ID, _TIMESTAMP, _USER_ID, _ACTION, _RESOURCE_TYPE, _SEVERITY, _OUTCOME, _SOURCE = (
+    INDEX[name] for name in ("id", "timestamp", "user_id", "action", "resource_type", "severity", "outcome", "source")
+)
 _NEWEST_COLUMNS = [sql.Identifier(name) for name in ("action", "severity", "outcome", "resource_type", "source", "user_id")]
 
 
@@ -151,9 +165,39 @@ def _narrowest(cover: Cover, tree: All) -> tuple[Condition, sql.SQL]:
     return union_of(_KINDS_OF_RUN, _KINDS_WAITING, cover.runs, cover.runs), _KIND_COLUMNS
 
 
-def read_rows(cursor: Any, tenant_id: uuid.UUID, period: Period, tree: All, unit: Unit, *, users: int | None = None) -> Rows:
-    """The entries of a period that `tree` leaves, counted."""
+def read_rows(cursor: Any, tenant_id: uuid.UUID, period: Period, tree: All, unit: Unit, *, users: int | None = None, seconds: float | None = None) -> Rows:
+    """The entries of a period that `tree` leaves, hot and archived, counted.
+
+    Raises TooExpensive if the archived ones take longer than `seconds` (AUDITLOG_STATS_TIMEOUT_SECONDS if that is not given).
+    """
     whole = _within(tree, period)
+    check = until(time.monotonic() + (settings.AUDITLOG_STATS_TIMEOUT_SECONDS if seconds is None else seconds))
+    archived = cold_rows(cursor, tenant_id, whole, bounds_of(whole), check=check)
+    if archived is None:
+        return _read_hot(cursor, tenant_id, whole, unit, users)
+    # All users, for one of those with few entries in PostgreSQL may be the busiest of all.
+    found = _read_hot(cursor, tenant_id, whole, unit, None)
+    _add_archived(cursor, found, archived, unit)
+    found.user_count = len(found.users)
+    if users is not None:
+        found.users = Counter(dict(heapq.nsmallest(users, found.users.items(), key=lambda one: (-one[1], one[0]))))
+    return found
+
+
+def _add_archived(cursor: Any, found: Rows, archived: Iterator[ColdRow], unit: Unit) -> None:
+    """Count archived entries, but not those that are (back) in PostgreSQL."""
+    while chunk := list(itertools.islice(archived, CHUNK_ROWS)):
+        cursor.execute(SELECT_HOT_AMONG, [[row[_ID] for row in chunk]])
+        counted = {row[0] for row in cursor.fetchall()}
+        for row in chunk:
+            if row[_ID] not in counted:
+                severity, outcome = int(row[_SEVERITY]), int(row[_OUTCOME])
+                found.series[Place(unit.begin(datetime.datetime.fromisoformat(row[_TIMESTAMP])), severity, outcome)] += 1
+                found.kinds[KindKey(row[_ACTION], severity, outcome, row[_RESOURCE_TYPE], row[_SOURCE])] += 1
+                found.users[row[_USER_ID]] += 1
+
+
+def _read_hot(cursor: Any, tenant_id: uuid.UUID, whole: All, unit: Unit, users: int | None) -> Rows:
     condition = condition_by_index_of(whole, tenant_id)
     statement = sql.SQL(_SELECT_ROWS).format(unit=sql.Literal(str(unit)), condition=condition.text, users=sql.Literal(users))
     cursor.execute(statement, condition.parameters)

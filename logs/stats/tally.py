@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 from psycopg.errors import QueryCanceled
 
+from logs.errors import TooExpensive
 from logs.stats import sketch, users
 from logs.stats.counts import KindKey, Place, Result, Rows, read_kinds, read_marks, read_rows, read_series, read_totals
 from logs.stats.levels import HOUR, SPAN, ceil, floor
@@ -155,13 +156,16 @@ def _affordable(cursor: Any, total: int, counting: Counting, unit: Unit, top: in
     """The entries counted one by one; or why they were not."""
     if total > MAX_COUNTED_ENTRIES:
         return TOO_MANY
+    seconds = min(OPTIONAL_SECONDS, settings.AUDITLOG_STATS_TIMEOUT_SECONDS)
     try:
         # A savepoint: after a statement that took too long the transaction goes on.
         with transaction.atomic():
-            cursor.execute(SET_TIMEOUT, [f"{min(OPTIONAL_SECONDS, settings.AUDITLOG_STATS_TIMEOUT_SECONDS) * 1000:.0f}"])
-            rows = read_rows(cursor, counting.principal.tenant_id, counting.period, counting.tree, unit, users=top)
+            cursor.execute(SET_TIMEOUT, [f"{seconds * 1000:.0f}"])
+            rows = read_rows(cursor, counting.principal.tenant_id, counting.period, counting.tree, unit, users=top, seconds=seconds)
             cursor.execute(SET_TIMEOUT, [f"{settings.AUDITLOG_STATS_TIMEOUT_SECONDS * 1000:.0f}"])
             return rows
+    except TooExpensive:
+        return TOO_SLOW
     except OperationalError as error:
         if not isinstance(error.__cause__, QueryCanceled):
             raise

@@ -80,7 +80,8 @@ def as_text(name: str) -> str:
 
 ENTRY_AS_TEXT = ", ".join(as_text(name) for name in ENTRY_COLUMNS)
 # The same with the entry's place, as numbers.
-SELECT_STORED_WITH_BATCH = sql.SQL("SELECT {}, batch_id, batch_index FROM auditlog.logs_entry_view WHERE id = ANY(%s::uuid[])").format(sql.SQL(ENTRY_AS_TEXT))
+STORED_WITH_BATCH = [*(sql.SQL(as_text(name)) for name in ENTRY_COLUMNS), *(sql.SQL(name) for name in BATCH_COLUMNS)]
+SELECT_STORED_WITH_BATCH = sql.SQL("SELECT {} FROM auditlog.logs_entry_view WHERE id = ANY(%s::uuid[])").format(sql.SQL(", ").join(STORED_WITH_BATCH))
 # What is stored under some ids, in the form in which it was sent. Plan: the key of each id's partition.
 SELECT_STORED = sql.SQL("SELECT {} FROM auditlog.logs_entry_view WHERE id = ANY(%s::uuid[])").format(sql.SQL(ENTRY_AS_TEXT))
 

@@ -15,6 +15,8 @@ COUNT_EXPORTS = 7_265_014
 DECIDE_ERASURE = 7_265_021
 # One process runs the followers.
 LEAD_FOLLOWERS = 7_265_035
+# Carrying out a restore (second key: its id), by the session of whoever does.
+RESTORE = 7_265_045
 
 
 def lock_erasures(tenant_id: uuid.UUID) -> None:

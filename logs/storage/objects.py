@@ -7,6 +7,7 @@ Invariants:
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -119,12 +120,53 @@ def read_range(store: ObjectStore, path: str, start: int, stop: int) -> bytes:
     return bytes(obstore.get_range(store, checked_path(path), start=start, end=stop))
 
 
+def open_file(store: ObjectStore, path: str, size_bytes: int) -> RangedFile:
+    """An object as a file to be read from, range by range."""
+    return RangedFile(store, checked_path(path), size_bytes)
+
+
 def discard(store: ObjectStore, folder: str) -> None:
     """Remove every object below `folder`, and what broken-off writers left there. Nothing if there is none."""
     obstore.delete(store, names(store, folder))
     if isinstance(store, LocalStore) and store.prefix is not None:
         # A writer that was killed leaves its parts as a file that `names` does not show. (In S3 a lifecycle rule ends such uploads.)
         shutil.rmtree(Path(store.prefix) / checked_path(folder), ignore_errors=True)
+
+
+class RangedFile(io.RawIOBase):
+    """An object of `size_bytes` as a file: what is read of it is asked of the storage, and nothing else. Raises OSError where there is less."""
+
+    def __init__(self, store: ObjectStore, path: str, size_bytes: int) -> None:
+        self._store = store
+        self._path = path
+        self._size_bytes = size_bytes
+        self._place = 0
+
+    def range(self, start: int, stop: int) -> bytes:
+        """The bytes `[start, stop)`."""
+        content = read_range(self._store, self._path, start, stop) if stop > start else b""
+        if len(content) != stop - start:
+            raise OSError(f"{self._path} has no bytes {start} to {stop}: it was cut off")
+        return content
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size_bytes}[whence]
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        stop = self._size_bytes if size < 0 else min(self._place + size, self._size_bytes)
+        content = self.range(self._place, stop)
+        self._place = stop
+        return content
 
 
 class _Writer:

@@ -12,7 +12,7 @@ from django.db import transaction
 from psycopg import sql
 
 from logs.catalogue import catalogue_of
-from logs.errors import TooExpensive
+from logs.errors import ArchiveUnavailable, TooExpensive
 from logs.privacy.encryption.subject_keys import subject_digest
 from logs.search.finding import Search
 from logs.search.tree import All, AnyOf, MetadataIs, Node, Not, TextIs, TextStarts
@@ -75,7 +75,7 @@ def is_named_in_log(cursor: Any, tenant_id: uuid.UUID, pseudonyms: Sequence[str]
         return False
     try:
         return not (pseudonyms and _is_any(cursor, tenant_id, TextIs("user_id", tuple(pseudonyms))))
-    except TooExpensive:
+    except (TooExpensive, ArchiveUnavailable):
         return False
 
 

@@ -24,6 +24,7 @@ COMPUTED = {
     ("logs/search/grammar.py", "refuse"): "the first argument of `refuse`",
     ("logs/alerts/definition.py", "check_rule"): "the codes of the query language, at another pointer",
     ("archival/holds.py", "check_hold"): "the codes of the query language, at another pointer",
+    ("archival/restoring.py", "check_restore"): "the codes of the query language, at another pointer",
 }
 
 

@@ -16,6 +16,7 @@ from django.urls import get_resolver
 
 from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
+from archival.models import Restore
 from logs.export import running
 from logs.models import ActionDefinition, Alert, AlertRule, Delivery, DeliveryTarget, ExportJob, LogSettings, MaskingRule, SavedSearch
 from tests.alerting import evaluate
@@ -55,6 +56,7 @@ MADE: dict[str, dict[str, Any]] = {
     "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
     "delivery-targets": {"name": PLANTED, "kind": "webhook", "url": f"https://hooks.example.com/{PLANTED}"},
     "alert-rules": {"name": PLANTED, "query": f"user:{PLANTED}", "condition": {"kind": "every_match"}, "group_by": ["user_id"], "description": PLANTED},
+    "archive/restores": {"from": "2001-01-01T00:00:00Z", "to": "2001-01-02T00:00:00Z", "days": 1, "query": PLANTED, "reason": f"a case of {PLANTED}"},
 }
 
 
@@ -137,6 +139,7 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/erasures/<str:id>": {"<str:id>": made("erasures", NO_UUID)},
     "api/v1/legal-holds/<int:id>": {"<int:id>": made("legal-holds")},
     "api/v1/legal-holds/<int:id>/release": {"<int:id>": made("legal-holds")},
+    "api/v1/archive/restores/<int:id>": {"<int:id>": made("archive/restores")},
     "api/v1/members/<int:pk>": {"<int:pk>": made("members")},
     "api/v1/viewer-tokens/<int:pk>": {"<int:pk>": made("viewer-tokens")},
     "api/v1/masking-rules/<int:id>": {"<int:id>": made("masking-rules")},
@@ -171,6 +174,7 @@ def state_of(victim: Victim) -> list[Any]:
         AlertRule,
         DeliveryTarget,
         Delivery,
+        Restore,
     )
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 

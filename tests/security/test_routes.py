@@ -131,6 +131,13 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/legal-holds", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody", "reason": "a case of no account"}),
     ("api/v1/legal-holds/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/legal-holds/<int:id>/release", "POST"): ((401, N, N, N, N, 404, 404), {"reason": "a case of no account"}),
+    ("api/v1/archive/restores", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/archive/restores", "POST"): (
+        (401, N, N, N, N, Y, Y),
+        {"from": "2001-01-01T00:00:00Z", "to": "2001-01-02T00:00:00Z", "days": 1, "reason": "a case of no account"},
+    ),
+    ("api/v1/archive/restores/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/archive/restores/<int:id>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
     # Open to everybody: who may not sign in is told so by its own answer.
     ("api/v1/auth/token", "POST"): ((401,) * len(KINDS), {"username": "nobody", "password": "wrong"}),
     ("api/v1/auth/token/refresh", "POST"): ((401,) * len(KINDS), {"refresh": "x"}),
@@ -314,6 +321,9 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "legal-holds?before=",
         "legal-holds?active=",
         "legal-holds/",
+        "archive/restores?before=",
+        "archive/restores/",
+        "logs?archived=",
         "logs/export?format=ndjson&pseudonymise=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?signature=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?expires=",

@@ -8,7 +8,7 @@ import functools
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,10 @@ from logs.search import find_entry, find_page, positions, question_of, sight
 from logs.search.predicate import predicate_of
 from logs.search.qualifiers import Reader
 from logs.search.timeline import find_timeline, timeline_question_of
+from logs.storage.columns import STORED_WITH_BATCH
+from logs.storage.ids import floor_id
 from logs.storage.reading import tenant_transaction
+from tests.archiving import archive, archive_at
 from tests.brute_force import example_entries, facts_of, rows_of
 from tests.compacting import compact_all
 from tests.search_strategies import START, moments, required
@@ -98,8 +101,14 @@ def rows() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _filled_before_anything_is_drawn(django_db_setup: None) -> None:
+def _filled_before_anything_is_drawn(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two of the days are archived, one of them in both tiers: whatever is asked, the tier makes no difference."""
     rows()
+    bounds = [floor_id(START + datetime.timedelta(days=days)) for days in (1, 2, 3)]
+    with archive_at(tmp_path_factory.mktemp("archive")):
+        archive(filled(), low=bounds[0], high=bounds[1])
+        archive(filled(), low=bounds[1], high=bounds[2], frees=False)
+        yield
 
 
 def caller(restriction: Restriction) -> Principal:
@@ -241,7 +250,7 @@ def test_one_entry_is_found_and_proven_if_it_is_left(restriction: Restriction, d
     entry = find_entry(principal, id)
     assert (entry is not None) == (str(id) in seen)
     with tenant_transaction(filled().id) as cursor:
-        assert sight.is_seen(cursor, id, principal) == (str(id) in seen)
+        assert (sight.find_one(cursor, STORED_WITH_BATCH, id, principal) is not None) == (str(id) in seen)
 
 
 @_settings
