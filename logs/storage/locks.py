@@ -13,9 +13,17 @@ LEAD_SEQUENCER = 7_265_002
 COUNT_EXPORTS = 7_265_014
 # Placing a legal hold, and deciding an erasure (second key: a hash of the tenant).
 DECIDE_ERASURE = 7_265_021
+# Changing retention policies (second key: a hash of the tenant).
+CHANGE_RETENTION = 7_265_050
 
 
 def lock_erasures(tenant_id: uuid.UUID) -> None:
     """From here to the end of the transaction, nobody else places a hold in the tenant or decides an erasure."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [DECIDE_ERASURE, str(tenant_id)])
+
+
+def lock_retention(tenant_id: uuid.UUID) -> None:
+    """From here to the end of the transaction, nobody else changes the tenant's retention policies."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [CHANGE_RETENTION, str(tenant_id)])

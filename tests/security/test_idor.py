@@ -15,6 +15,7 @@ from django.urls import get_resolver
 
 from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
+from archival.models import RetentionPolicy
 from logs.export import running
 from logs.models import ActionDefinition, ExportJob, LogSettings, MaskingRule, SavedSearch
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
@@ -50,6 +51,7 @@ MADE: dict[str, dict[str, Any]] = {
     "viewer-tokens": {"query": f"user:{PLANTED}", "label": PLANTED},
     "erasures": {"subject": f"{PLANTED}-2", "reason": "they asked for it", "confirm": f"{PLANTED}-2"},
     "legal-holds": {"holds": "subject", "subject": f"{PLANTED}-3", "reason": f"a case of {PLANTED}"},
+    "retention-policies": {"name": PLANTED, "resource_types": [PLANTED], "hot_days": 100},
     "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
 }
 
@@ -124,6 +126,7 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/erasures/<str:id>": {"<str:id>": made("erasures", NO_UUID)},
     "api/v1/legal-holds/<int:id>": {"<int:id>": made("legal-holds")},
     "api/v1/legal-holds/<int:id>/release": {"<int:id>": made("legal-holds")},
+    "api/v1/retention-policies/<int:id>": {"<int:id>": made("retention-policies")},
     "api/v1/members/<int:pk>": {"<int:pk>": made("members")},
     "api/v1/viewer-tokens/<int:pk>": {"<int:pk>": made("viewer-tokens")},
     "api/v1/masking-rules/<int:id>": {"<int:id>": made("masking-rules")},
@@ -136,7 +139,7 @@ NAMED: dict[str, dict[str, Named]] = {
 def state_of(victim: Victim) -> list[Any]:
     """Everything of the victim's that a request could have changed."""
     of_tenant = {"tenant_id": victim.tenant.id}
-    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings, Membership, AccessGrant, ViewerToken, MaskingRule)
+    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings, Membership, AccessGrant, ViewerToken, MaskingRule, RetentionPolicy)
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 
 

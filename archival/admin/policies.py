@@ -1,0 +1,146 @@
+"""Retention policies in the Django admin: in the order in which they count. Before one is saved, the form says what it would move and purge."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import reverse
+
+from accounts.models import Tenant
+from accounts.models.grant import SEVERITIES
+from accounts.problems import NotFound, Problem
+from accounts.recorded_admin import RecordedAdmin
+from archival.holds import RETENTION
+from archival.models import RetentionPolicy
+from archival.retention.changing import Outlook, PolicyChange, change_policies, preview
+from archival.retention.counting import DueCount
+from archival.retention.finding import see_to_default
+
+_FIELDS = ["name", "resource_types", "actions", "severities", "hot_days", "cold_days", "precedence", "is_locked"]
+_SEEN = "preview_seen"
+
+
+class RetentionPolicyForm(forms.ModelForm):
+    """A policy, its preview, and where that is asked for its name once more."""
+
+    severities = forms.MultipleChoiceField(
+        choices=[(name, name) for name in SEVERITIES], required=False, widget=forms.CheckboxSelectMultiple, help_text="None: all of them."
+    )
+    confirm = forms.CharField(required=False, max_length=100, help_text="The policy's name once more, where the preview asks for it.")
+    preview_seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    # By `clean`: what the change would do, to be shown before it is made.
+    outlook: Outlook | None = None
+
+    def clean(self) -> dict[str, Any]:
+        """Look at what the change would do. The form is saved when that was shown for the same values."""
+        given: dict[str, Any] = super().clean() or {}
+        tenant = given.get("tenant") or (self.instance.tenant if self.instance.tenant_id else None)
+        if self.errors or tenant is None:
+            return given
+        try:
+            self.outlook = preview(tenant.pk, change_of(self), datetime.datetime.now(datetime.UTC))
+        except Problem as problem:
+            for fault in problem.faults:
+                name = fault.pointer.removeprefix("/")
+                self.add_error(name if name in self.fields else None, fault.detail)
+            return given
+        if self.outlook.confirm and given.get("confirm") != self.outlook.confirm:
+            self.add_error("confirm", f"It would purge much. If it is meant so, write {self.outlook.confirm!r} here.")
+        elif given.get(_SEEN) != self.summary():
+            # Shown now; saved when it comes back the same.
+            shown = self.data.copy() if isinstance(self.data, QueryDict) else QueryDict(mutable=True)
+            shown[_SEEN] = self.summary()
+            self.data = shown
+            self.add_error(None, "Look at the preview below, then save once more.")
+        return given
+
+    def summary(self) -> str:
+        """What of the preview has to be the same when it is saved: the policy's values."""
+        return repr(sorted(values_of(self).items()))
+
+
+def values_of(form: forms.ModelForm) -> dict[str, Any]:
+    return {name: form.cleaned_data[name] for name in _FIELDS if name in form.cleaned_data}
+
+
+def change_of(form: forms.ModelForm) -> PolicyChange:
+    """What the form asks for."""
+    return PolicyChange("change", form.instance.pk, values_of(form)) if form.instance.pk else PolicyChange("add", values=values_of(form))
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(RecordedAdmin):
+    resource_type = RETENTION
+    form = RetentionPolicyForm
+    change_form_template = "admin/archival/retentionpolicy/change_form.html"
+    list_display = ["name", "tenant", "counts_as", "matches", "hot_days", "kept_cold", "is_locked", "updated_by", "updated_at"]
+    list_filter = ["tenant", "is_locked"]
+    search_fields = ["name"]
+    ordering = ["tenant", "is_default", "precedence", "id"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        for tenant_id in Tenant.objects.exclude(retention_policies__is_default=True).values_list("id", flat=True):
+            see_to_default(tenant_id)
+        return super().changelist_view(request, extra_context)
+
+    @admin.display(description="counts as")
+    def counts_as(self, policy: RetentionPolicy) -> str:
+        earlier = RetentionPolicy.objects.filter(tenant=policy.tenant_id, is_default=False)
+        if policy.is_default:
+            return f"{earlier.count() + 1}, the default"
+        before = earlier.filter(precedence__lt=policy.precedence) | earlier.filter(precedence=policy.precedence, pk__lt=policy.pk)
+        return str(before.count() + 1)
+
+    @admin.display
+    def matches(self, policy: RetentionPolicy) -> str:
+        return " and ".join(" or ".join(values) for values in (policy.resource_types, policy.actions, policy.severities) if values) or "every entry"
+
+    @admin.display(description="days in the archive")
+    def kept_cold(self, policy: RetentionPolicy) -> str:
+        return "for ever" if policy.cold_days is None else "none: purged" if policy.cold_days == 0 else str(policy.cold_days)
+
+    def get_fields(self, request: HttpRequest, obj: RetentionPolicy | None = None) -> Any:
+        return ["tenant", *_FIELDS, "confirm", _SEEN]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: RetentionPolicy | None = None) -> list[str]:
+        if obj is None:
+            return []
+        return ["tenant", *(["resource_types", "actions", "severities", "precedence"] if obj.is_default else [])]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        outlook = getattr(context["adminform"].form, "outlook", None)
+        context["previews"] = [] if outlook is None else [_row("as it is", outlook.before), _row("with this", outlook.after)]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: RetentionPolicy, form: Any, change: bool) -> None:
+        who, now = f"user:{request.user.get_username()}", datetime.datetime.now(datetime.UTC)
+        row = change_policies(obj.tenant_id, change_of(form), who, now, confirm=form.cleaned_data.get("confirm", ""))
+        if row is None:
+            raise NotFound("The policy is gone.")
+        obj.pk = row.pk
+
+    def delete_model(self, request: HttpRequest, obj: RetentionPolicy) -> None:
+        who, now = f"user:{request.user.get_username()}", datetime.datetime.now(datetime.UTC)
+        change_policies(obj.tenant_id, PolicyChange("delete", obj.pk), who, now, confirm=obj.name)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Problem as problem:
+            self.message_user(request, problem.detail, "ERROR")
+            return HttpResponseRedirect(reverse("admin:archival_retentionpolicy_change", args=[object_id]))
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        # One by one: each is checked against the others.
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+def _row(name: str, count: DueCount) -> dict[str, Any]:
+    return {"name": name, "hot": count.hot, "archived": count.archived, "purged": count.purged, "is_exact": count.counted_from == "entries"}
