@@ -5,7 +5,13 @@ class ArchivalConfig(AppConfig):
     name = "archival"
 
     def ready(self) -> None:
+        # Named here, for Celery looks for an app's tasks in its module of that name only.
+        import archival.dual_control.tasks  # noqa: F401
+        from archival.dual_control.gate import defer_erasure
         from archival.holds import reason_to_keep
-        from logs.extensions import register_erasure_guard
+        from logs.extensions import register_erasure_gate, register_erasure_guard
+        from logs.schedules import register_schedules
 
         register_erasure_guard(reason_to_keep)
+        register_erasure_gate(defer_erasure)
+        register_schedules([("Tend acts under dual control", "archival.dual_control.tend_acts", 1)])

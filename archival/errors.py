@@ -1,14 +1,16 @@
 """Errors of archival. The base and how they look on the wire are `accounts.problems`.
 
 Refused
-└── ConfirmationNeeded     422  what was asked would purge much: it has to be said a second time
+├── ConfirmationNeeded     422  what was asked would purge much: it has to be said a second time
+└── ActOver                409  an act under dual control is decided already
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from accounts.problems import Fault, Invalid
+from accounts.problems import Fault, Invalid, Refused
+from archival.models import PendingAct
 
 
 class ConfirmationNeeded(Invalid):
@@ -19,3 +21,14 @@ class ConfirmationNeeded(Invalid):
 
     def __init__(self, detail: str, **more: Any) -> None:
         super().__init__([Fault("/confirm", "not_confirmed", detail)], **more)
+
+
+class ActOver(Refused):
+    """It is not waiting any more for what was to be done with it."""
+
+    status = 409
+    code = "act_over"
+    title = "The pending act is decided already"
+
+    def __init__(self, act: PendingAct) -> None:
+        super().__init__(f"The pending act {act.pk} is {act.state}, or its time to be confirmed is over.", state=str(act.state))

@@ -14,8 +14,9 @@ from accounts.extensions import record
 from accounts.problems import Invalid
 from accounts.recorded_admin import RecordedAdmin
 from accounts.recording import whence
+from archival.dual_control.settings import needs_second
 from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, check_hold, place_hold, release_hold
-from archival.models import HeldThing, LegalHold
+from archival.models import ActKind, HeldThing, LegalHold
 
 _PLACED = ["tenant", "holds", "query", "subject", "reason", "until"]
 
@@ -27,6 +28,8 @@ class LegalHoldForm(forms.ModelForm):
         return _reason(self.cleaned_data["reason"])
 
     def clean_release_reason(self) -> str:
+        if needs_second(self.instance.tenant_id, ActKind.RELEASE):
+            raise forms.ValidationError("Releases are under dual control in this tenant: ask for it over the API, as a member.")
         return _reason(self.cleaned_data["release_reason"])
 
     def clean(self) -> dict[str, Any]:

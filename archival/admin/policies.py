@@ -12,16 +12,19 @@ from django.urls import reverse
 
 from accounts.models import Tenant
 from accounts.models.grant import SEVERITIES
-from accounts.problems import NotFound, Problem
+from accounts.problems import NotAllowed, Problem
 from accounts.recorded_admin import RecordedAdmin
+from archival.dual_control.acts import Asker
+from archival.dual_control.settings import needs_second
 from archival.holds import RETENTION
-from archival.models import RetentionPolicy
+from archival.models import ActKind, PendingAct, RetentionPolicy
 from archival.retention.changing import Outlook, PolicyChange, change_policies, preview
 from archival.retention.counting import DueCount
 from archival.retention.finding import see_to_default
 
 _FIELDS = ["name", "resource_types", "actions", "severities", "hot_days", "cold_days", "precedence", "is_locked"]
 _SEEN = "preview_seen"
+UNDER_DUAL_CONTROL = "Something would be kept less long, which is under dual control in this tenant: ask for it over the API, as a member."
 
 
 class RetentionPolicyForm(forms.ModelForm):
@@ -49,7 +52,9 @@ class RetentionPolicyForm(forms.ModelForm):
                 name = fault.pointer.removeprefix("/")
                 self.add_error(name if name in self.fields else None, fault.detail)
             return given
-        if self.outlook.confirm and given.get("confirm") != self.outlook.confirm:
+        if self.outlook.keeps_less and needs_second(tenant.pk, ActKind.POLICY):
+            self.add_error(None, UNDER_DUAL_CONTROL)
+        elif self.outlook.confirm and given.get("confirm") != self.outlook.confirm:
             self.add_error("confirm", f"It would purge much. If it is meant so, write {self.outlook.confirm!r} here.")
         elif given.get(_SEEN) != self.summary():
             # Shown now; saved when it comes back the same.
@@ -118,15 +123,18 @@ class RetentionPolicyAdmin(RecordedAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: RetentionPolicy, form: Any, change: bool) -> None:
-        who, now = f"user:{request.user.get_username()}", datetime.datetime.now(datetime.UTC)
-        row = change_policies(obj.tenant_id, change_of(form), who, now, confirm=form.cleaned_data.get("confirm", ""))
-        if row is None:
-            raise NotFound("The policy is gone.")
-        obj.pk = row.pk
+        obj.pk = self._make(request, obj, change_of(form), form.cleaned_data.get("confirm", "")).pk
 
     def delete_model(self, request: HttpRequest, obj: RetentionPolicy) -> None:
-        who, now = f"user:{request.user.get_username()}", datetime.datetime.now(datetime.UTC)
-        change_policies(obj.tenant_id, PolicyChange("delete", obj.pk), who, now, confirm=obj.name)
+        self._make(request, obj, PolicyChange("delete", obj.pk), obj.name)
+
+    def _make(self, request: HttpRequest, policy: RetentionPolicy, change: PolicyChange, confirm: str) -> RetentionPolicy:
+        """Make the change; of `delete`, the policy is answered as it was. Raises Problem, and then nothing is changed."""
+        made = change_policies(Asker.in_admin(policy.tenant_id, request), change, datetime.datetime.now(datetime.UTC), confirm=confirm)
+        if isinstance(made, PendingAct):
+            # The admin's transaction undoes it.
+            raise NotAllowed(UNDER_DUAL_CONTROL)
+        return made or policy
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         try:

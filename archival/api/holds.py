@@ -18,8 +18,10 @@ from accounts.models import EndpointClass
 from accounts.permissions import MayManageRetention, principal_of
 from accounts.problems import NotFound
 from archival.api import holds_documentation as documentation
-from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, place_hold, release_hold, visible_holds
-from archival.models import HeldThing, LegalHold
+from archival.api.pending_acts import PendingActOutput, pending_answer
+from archival.dual_control.acts import Asker
+from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, place_hold, release, visible_holds
+from archival.models import HeldThing, LegalHold, PendingAct
 from logs.api.answers import json_response
 from logs.api.bodies import decoded
 from logs.api.views import LeanView
@@ -124,11 +126,13 @@ class LegalHoldReleaseView(LeanView):
     permission_classes = [MayManageRetention]
     deeds = {"POST": Deed("RELEASE", RETENTION)}
 
-    @extend_schema(**documentation.release_hold_with(LegalHoldRelease, LegalHoldOutput))
+    @extend_schema(**documentation.release_hold_with(LegalHoldRelease, LegalHoldOutput, PendingActOutput))
     def post(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given, principal, now = decoded(request, LegalHoldRelease), principal_of(request), datetime.datetime.now(datetime.UTC)
-        hold = release_hold(principal.tenant_id, _possible(id), principal.source, given.reason, now)
+        hold = release(Asker.of(principal, request._request), _possible(id), given.reason, now)
+        if isinstance(hold, PendingAct):
+            return pending_answer(request, hold)
         note(request, resource_id=f"hold-{hold.pk}", reason=given.reason)
         return json_response(_output(hold, now))
 

@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from accounts.schema import NOT_FOUND, problem_response
+from archival.api.pending_acts_documentation import WAITING_EXAMPLE, waits
 from logs.api.documentation import INVALID_QUERY, TENANT
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -78,13 +79,13 @@ def get_hold_with(output: type) -> dict[str, Any]:
     }
 
 
-def release_hold_with(given: type, output: type) -> dict[str, Any]:
+def release_hold_with(given: type, output: type, act: type) -> dict[str, Any]:
     return {
         "operation_id": "legal_holds_release",
         "summary": "Release a legal hold",
         "description": "It no longer holds anything, and stays on record. One that is released already stays as it was.",
         "parameters": [_ID, TENANT],
         "request": given,
-        "responses": {200: OpenApiResponse(output, description="The hold as it is now."), 404: NOT_FOUND, 422: INVALID},
-        "examples": [OpenApiExample("why", value={"reason": "Case 4711 is closed."}, request_only=True), _shown("released", _RELEASED)],
+        "responses": {200: OpenApiResponse(output, description="The hold as it is now."), 202: waits(act), 404: NOT_FOUND, 422: INVALID},
+        "examples": [OpenApiExample("why", value={"reason": "Case 4711 is closed."}, request_only=True), _shown("released", _RELEASED), WAITING_EXAMPLE],
     }

@@ -19,8 +19,10 @@ from accounts.models.grant import ACTION_PATTERN
 from accounts.permissions import MayManageRetention, principal_of
 from accounts.problems import Fault, Invalid
 from archival.api import policies_documentation as documentation
+from archival.api.pending_acts import PendingActOutput, pending_answer
+from archival.dual_control.acts import Asker
 from archival.holds import RETENTION
-from archival.models import RetentionPolicy
+from archival.models import PendingAct, RetentionPolicy
 from archival.models.policy import MAX_DAYS, MAX_VALUES
 from archival.retention.changing import MAX_POLICIES, Outlook, PolicyChange, change_policies, preview
 from archival.retention.counting import DueCount
@@ -162,7 +164,7 @@ class RetentionPoliciesView(LeanView):
         note(request, results=len(rows))
         return json_response(RetentionPolicies([_output(row, place + 1) for place, row in enumerate(rows)]))
 
-    @extend_schema(**documentation.add_policy_with(NewRetentionPolicy, RetentionPolicyOutput))
+    @extend_schema(**documentation.add_policy_with(NewRetentionPolicy, RetentionPolicyOutput, PendingActOutput))
     def post(self, request: Request) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given = decoded(request, NewRetentionPolicy)
@@ -181,13 +183,13 @@ class RetentionPolicyView(LeanView):
         note(request, resource_id=_name(row.pk))
         return _answer(row)
 
-    @extend_schema(**documentation.change_policy_with(ChangedRetentionPolicy, RetentionPolicyOutput))
+    @extend_schema(**documentation.change_policy_with(ChangedRetentionPolicy, RetentionPolicyOutput, PendingActOutput))
     def patch(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given = decoded(request, ChangedRetentionPolicy)
         return _changed(request, PolicyChange("change", _possible(id), _values(given), etags=if_match(request)), given.confirm)
 
-    @extend_schema(**documentation.delete_policy)
+    @extend_schema(**documentation.delete_policy_with(PendingActOutput))
     def delete(self, request: Request, id: int) -> HttpResponse:
         query = request._request.GET
         check_parameters(query, ["confirm"])
@@ -199,7 +201,7 @@ class PolicyOrderView(LeanView):
     permission_classes = [MayManageRetention]
     deeds = {"PUT": Deed("UPDATE", RETENTION)}
 
-    @extend_schema(**documentation.order_policies_with(PolicyOrder, RetentionPolicies))
+    @extend_schema(**documentation.order_policies_with(PolicyOrder, RetentionPolicies, PendingActOutput))
     def put(self, request: Request) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given = decoded(request, PolicyOrder)
@@ -223,7 +225,9 @@ class PolicyPreviewView(LeanView):
 def _changed(request: Request, change: PolicyChange, confirm: str) -> HttpResponse:
     """Make the change and answer it."""
     principal, now = principal_of(request), datetime.datetime.now(datetime.UTC)
-    row = change_policies(principal.tenant_id, change, principal.source, now, confirm=confirm)
+    row = change_policies(Asker.of(principal, request._request), change, now, confirm=confirm)
+    if isinstance(row, PendingAct):
+        return pending_answer(request, row)
     if change.step == "order":
         note(request, resource_id="policies", ids=change.ids)
         rows = list_policies(principal.tenant_id)

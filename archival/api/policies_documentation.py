@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from accounts.api.etags import CHANGED, IF_MATCH
 from accounts.schema import NOT_FOUND, problem_response
+from archival.api.pending_acts_documentation import WAITING_EXAMPLE, waits
 from logs.api.documentation import INVALID_QUERY, TENANT
 
 _GIVEN = {"name": "Payments", "resource_types": ["payment", "invoice"], "hot_days": 180, "cold_days": 2555, "precedence": 10, "is_locked": True}
@@ -69,15 +70,15 @@ def list_policies_with(output: type) -> dict[str, Any]:
     }
 
 
-def add_policy_with(given: type, output: type) -> dict[str, Any]:
+def add_policy_with(given: type, output: type, act: type) -> dict[str, Any]:
     return {
         "operation_id": "retention_policies_create",
         "summary": "Make a retention policy",
         "description": f"It counts from the archiver's next run on. {_ASKS}",
         "parameters": [TENANT],
         "request": given,
-        "responses": {201: OpenApiResponse(output, description="Made. `Location` is its address."), 422: INVALID},
-        "examples": [OpenApiExample("a policy", value=_GIVEN, request_only=True), _shown("made", _POLICY, "201")],
+        "responses": {201: OpenApiResponse(output, description="Made. `Location` is its address."), 202: waits(act), 422: INVALID},
+        "examples": [OpenApiExample("a policy", value=_GIVEN, request_only=True), _shown("made", _POLICY, "201"), WAITING_EXAMPLE],
     }
 
 
@@ -91,41 +92,43 @@ def get_policy_with(output: type) -> dict[str, Any]:
     }
 
 
-def change_policy_with(given: type, output: type) -> dict[str, Any]:
+def change_policy_with(given: type, output: type, act: type) -> dict[str, Any]:
     return {
         "operation_id": "retention_policies_change",
         "summary": "Change a retention policy",
         "description": f"What is absent stays as it is. A locked policy can be lengthened and widened, and nothing else. {_ASKS}",
         "parameters": [_ID, IF_MATCH, TENANT],
         "request": given,
-        "responses": {200: OpenApiResponse(output, description="The policy as it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID},
-        "examples": [OpenApiExample("longer", value={"cold_days": 3650}, request_only=True), _shown("changed", _POLICY | {"cold_days": 3650})],
+        "responses": {200: OpenApiResponse(output, description="The policy as it is now."), 202: waits(act), 404: NOT_FOUND, 412: CHANGED, 422: INVALID},
+        "examples": [OpenApiExample("longer", value={"cold_days": 3650}, request_only=True), _shown("changed", _POLICY | {"cold_days": 3650}), WAITING_EXAMPLE],
     }
 
 
-delete_policy: dict[str, Any] = {
-    "operation_id": "retention_policies_delete",
-    "summary": "Delete a retention policy",
-    "description": f"What it decided is decided by those after it. Neither a locked policy nor the default can be deleted. {_ASKS}",
-    "parameters": [
-        _ID,
-        OpenApiParameter("confirm", {"type": "string", "maxLength": 100}, description="The policy's name, where that is asked for."),
-        IF_MATCH,
-        TENANT,
-    ],
-    "responses": {204: OpenApiResponse(description="Deleted."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID},
-}
+def delete_policy_with(act: type) -> dict[str, Any]:
+    return {
+        "operation_id": "retention_policies_delete",
+        "summary": "Delete a retention policy",
+        "description": f"What it decided is decided by those after it. Neither a locked policy nor the default can be deleted. {_ASKS}",
+        "parameters": [
+            _ID,
+            OpenApiParameter("confirm", {"type": "string", "maxLength": 100}, description="The policy's name, where that is asked for."),
+            IF_MATCH,
+            TENANT,
+        ],
+        "responses": {204: OpenApiResponse(description="Deleted."), 202: waits(act), 404: NOT_FOUND, 412: CHANGED, 422: INVALID},
+        "examples": [WAITING_EXAMPLE],
+    }
 
 
-def order_policies_with(given: type, output: type) -> dict[str, Any]:
+def order_policies_with(given: type, output: type, act: type) -> dict[str, Any]:
     return {
         "operation_id": "retention_policies_order",
         "summary": "Order retention policies",
         "description": f"Names every policy but the default, the first to count first. {_ASKS}",
         "parameters": [TENANT],
         "request": given,
-        "responses": {200: OpenApiResponse(output, description="The policies in their new order."), 422: INVALID},
-        "examples": [OpenApiExample("an order", value={"ids": [7]}, request_only=True), _shown("ordered", {"results": [_POLICY, _DEFAULT]})],
+        "responses": {200: OpenApiResponse(output, description="The policies in their new order."), 202: waits(act), 422: INVALID},
+        "examples": [OpenApiExample("an order", value={"ids": [7]}, request_only=True), _shown("ordered", {"results": [_POLICY, _DEFAULT]}), WAITING_EXAMPLE],
     }
 
 

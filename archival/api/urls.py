@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from archival.api import holds, policies
+from archival.api import holds, pending_acts, policies
 
 urlpatterns = [
     path("legal-holds", holds.LegalHoldsView.as_view(), name="legal-holds"),
     path("legal-holds/<int:id>", holds.LegalHoldView.as_view(), name="legal-hold"),
     path("legal-holds/<int:id>/release", holds.LegalHoldReleaseView.as_view(), name="legal-hold-release"),
+    path("dual-control", pending_acts.DualControlView.as_view(), name="dual-control"),
+    path("pending-acts", pending_acts.PendingActsView.as_view(), name="pending-acts"),
+    path("pending-acts/<int:id>", pending_acts.PendingActView.as_view(), name="pending-act"),
+    path("pending-acts/<int:id>/confirm", pending_acts.PendingActConfirmView.as_view(), name="pending-act-confirm"),
+    path("pending-acts/<int:id>/refuse", pending_acts.PendingActRefuseView.as_view(), name="pending-act-refuse"),
     path("retention-policies", policies.RetentionPoliciesView.as_view(), name="retention-policies"),
     path("retention-policies/preview", policies.PolicyPreviewView.as_view(), name="retention-policies-preview"),
     path("retention-policies/order", policies.PolicyOrderView.as_view(), name="retention-policies-order"),

@@ -75,6 +75,7 @@ class PendingAct(models.Model):
     # Unless somebody confirms it before then, it is off.
     expires_at = models.DateTimeField()
     decided_by = models.CharField(max_length=160, blank=True)
+    decided_by_user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=ActState.choices, default=ActState.ASKED)

@@ -13,14 +13,16 @@ import copy
 import datetime
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from django.db import transaction
 
 from accounts.problems import ChangedMeanwhile, Fault, Invalid
+from archival.dual_control.acts import Asker, ask
+from archival.dual_control.settings import needs_second
 from archival.errors import ConfirmationNeeded
-from archival.models import RetentionPolicy
+from archival.models import ActKind, PendingAct, RetentionPolicy
 from archival.retention.comparing import check_locked, keeps_less
 from archival.retention.counting import DueCount, count_due
 from archival.retention.finding import list_policies, no_such_policy, policy_of
@@ -85,14 +87,29 @@ def preview(tenant_id: uuid.UUID, change: PolicyChange, now: datetime.datetime) 
     return _outlook(tenant_id, _draft(list_policies(tenant_id), change), now)
 
 
-def change_policies(tenant_id: uuid.UUID, change: PolicyChange, who: str, now: datetime.datetime, *, confirm: str = "") -> RetentionPolicy | None:
-    """Make a change. Answers the policy, but for `delete` and `order`. Raises NotFound, ChangedMeanwhile, Invalid or ConfirmationNeeded."""
+def change_policies(
+    asker: Asker, change: PolicyChange, now: datetime.datetime, *, confirm: str = "", is_confirmed: bool = False
+) -> RetentionPolicy | PendingAct | None:
+    """Make a change. Answers the policy, but for `delete` and `order`. Where anything would be kept less long, it may have to wait for a second
+    Admin: then what waits is answered, and nothing is changed.
+
+    `is_confirmed`: by one; then it need not be said twice either. Raises NotFound, ChangedMeanwhile, Invalid, ConfirmationNeeded or NotAllowed.
+    """
+    tenant_id = asker.tenant_id
     with transaction.atomic():
         lock_retention(tenant_id)
         draft = _draft(list_policies(tenant_id), change)
-        if keeps_less(draft.policies_before, draft.policies_after):
+        if not is_confirmed and keeps_less(draft.policies_before, draft.policies_after):
             _check_confirmed(_outlook(tenant_id, draft, now), confirm)
-        return _write(draft, change, who)
+            if needs_second(tenant_id, ActKind.POLICY):
+                return ask(asker, ActKind.POLICY, _bound(draft, change).as_json(), "", now)
+        return _write(draft, change, asker.source)
+
+
+def _bound(draft: _Draft, change: PolicyChange) -> PolicyChange:
+    """The change, of the policy as it is now: what a second Admin confirms is not done to another one."""
+    row = next((row for row in draft.before if row.pk == change.id), None)
+    return change if row is None else replace(change, etags=[row.etag])
 
 
 def _check_confirmed(outlook: Outlook, confirm: str) -> None:

@@ -39,7 +39,10 @@ class PolicyCount:
 
 @dataclass(frozen=True)
 class DueCount:
-    """What policies would move and purge now of a tenant's hot entries. `counted_from` the roll-ups: no more than that; holds, and what left before, are in it."""
+    """What policies would move and purge now of a tenant's hot entries.
+
+    `counted_from` the roll-ups: no more than that; what holds keep, and what left before, is in it.
+    """
 
     hot: int
     archived: int

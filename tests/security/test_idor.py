@@ -12,10 +12,11 @@ from urllib.parse import quote, urlencode
 import pytest
 from django.conf import settings
 from django.urls import get_resolver
+from django.utils import timezone
 
 from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
-from archival.models import RetentionPolicy
+from archival.models import DualControl, PendingAct, RetentionPolicy
 from logs.export import running
 from logs.models import ActionDefinition, ExportJob, LogSettings, MaskingRule, SavedSearch
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
@@ -78,6 +79,8 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Victim:
     assert len(page["results"]) == 2
     cursor = page["next"].partition("cursor=")[2]
     made = {path: alice.post(f"/api/v1/{path}", body).json()["id"] for path, body in MADE.items()}
+    now = timezone.now()
+    made["pending-acts"] = PendingAct.objects.create(tenant=tenant, kind="erasure", what={"subject": PLANTED}, reason=PLANTED, asked_at=now, expires_at=now).pk
     made["members"] = Membership.objects.get(tenant=tenant).pk
     secrets = [PLANTED, PLANTED.lower(), *entry_ids, job_id, key.prefix, str(tenant.id)]
     return Victim(tenant, alice, entry_ids, search_id, key.pk, job_id, done["file"]["url"], cursor, made, secrets)
@@ -126,6 +129,9 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/erasures/<str:id>": {"<str:id>": made("erasures", NO_UUID)},
     "api/v1/legal-holds/<int:id>": {"<int:id>": made("legal-holds")},
     "api/v1/legal-holds/<int:id>/release": {"<int:id>": made("legal-holds")},
+    "api/v1/pending-acts/<int:id>": {"<int:id>": made("pending-acts")},
+    "api/v1/pending-acts/<int:id>/confirm": {"<int:id>": made("pending-acts")},
+    "api/v1/pending-acts/<int:id>/refuse": {"<int:id>": made("pending-acts")},
     "api/v1/retention-policies/<int:id>": {"<int:id>": made("retention-policies")},
     "api/v1/members/<int:pk>": {"<int:pk>": made("members")},
     "api/v1/viewer-tokens/<int:pk>": {"<int:pk>": made("viewer-tokens")},
@@ -139,7 +145,20 @@ NAMED: dict[str, dict[str, Named]] = {
 def state_of(victim: Victim) -> list[Any]:
     """Everything of the victim's that a request could have changed."""
     of_tenant = {"tenant_id": victim.tenant.id}
-    models = (ApiKey, ActionDefinition, SavedSearch, ExportJob, LogSettings, Membership, AccessGrant, ViewerToken, MaskingRule, RetentionPolicy)
+    models = (
+        ApiKey,
+        ActionDefinition,
+        SavedSearch,
+        ExportJob,
+        LogSettings,
+        Membership,
+        AccessGrant,
+        ViewerToken,
+        MaskingRule,
+        RetentionPolicy,
+        PendingAct,
+        DualControl,
+    )
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 
 
