@@ -6,6 +6,7 @@ class ArchivalConfig(AppConfig):
 
     def ready(self) -> None:
         # Named here, for Celery looks for an app's tasks in its module of that name only.
+        import archival.cleanups.tasks
         import archival.dual_control.tasks  # noqa: F401
         from archival.dual_control.gate import defer_erasure
         from archival.holds import reason_to_keep
@@ -14,4 +15,4 @@ class ArchivalConfig(AppConfig):
 
         register_erasure_guard(reason_to_keep)
         register_erasure_gate(defer_erasure)
-        register_schedules([("Tend acts under dual control", "archival.dual_control.tend_acts", 1)])
+        register_schedules([("Tend acts under dual control", "archival.dual_control.tend_acts", 1), ("Tend clean-ups", "archival.tasks.tend_cleanups", 1)])

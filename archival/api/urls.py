@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from archival.api import holds, pending_acts, policies
+from archival.api import cleanups, holds, pending_acts, policies
 
 urlpatterns = [
     path("legal-holds", holds.LegalHoldsView.as_view(), name="legal-holds"),
     path("legal-holds/<int:id>", holds.LegalHoldView.as_view(), name="legal-hold"),
     path("legal-holds/<int:id>/release", holds.LegalHoldReleaseView.as_view(), name="legal-hold-release"),
+    path("cleanups", cleanups.CleanupsView.as_view(), name="cleanups"),
+    path("cleanups/<str:id>", cleanups.CleanupJobView.as_view(), name="cleanup-job"),
     path("dual-control", pending_acts.DualControlView.as_view(), name="dual-control"),
     path("pending-acts", pending_acts.PendingActsView.as_view(), name="pending-acts"),
     path("pending-acts/<int:id>", pending_acts.PendingActView.as_view(), name="pending-act"),

@@ -10,6 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 from collections.abc import Callable
 from typing import TypeAlias
@@ -22,6 +23,10 @@ from accounts.principals import Principal
 from accounts.problems import NotAllowed, Problem, Refused
 from accounts.standing import of_now
 from archival import holds
+from archival.cleanups.confirming import from_json
+from archival.cleanups.jobs import put_on_record
+from archival.cleanups.running import CLEAN_UP
+from archival.cleanups.tasks import send_cleanup
 from archival.dual_control.acts import NOWHERE, Asker, finish, may_ask, may_confirm, told
 from archival.dual_control.changing import change_dual_control
 from archival.models import ActKind, ActState, PendingAct
@@ -128,7 +133,18 @@ def _change_dual_control(act: PendingAct, asker: Asker, now: datetime.datetime) 
     return "dual-control"
 
 
+def _clean_up(act: PendingAct, asker: Asker, now: datetime.datetime) -> str:
+    if asker.principal is None:
+        raise NotAllowed("Whoever asked for it may not do it any more.")
+    cleanup = put_on_record(asker.principal, from_json(act.what["question"]), act.what["entries"], now)
+    transaction.on_commit(functools.partial(send_cleanup, cleanup.pk), robust=True)
+    name = f"cleanup-{cleanup.pk}"
+    _record(act, asker, CLEAN_UP, name, phase="asked")
+    return name
+
+
 _DEALS: dict[ActKind, Deal] = {
+    ActKind.CLEANUP: _clean_up,
     ActKind.RELEASE: _release,
     ActKind.POLICY: _change_policies,
     ActKind.DUAL_CONTROL: _change_dual_control,

@@ -25,6 +25,7 @@ from logs.storage.reading import tenant_transaction
 
 # Counting one by one may take so long.
 COUNT_SECONDS = 5.0
+_EVERYTHING = All(())
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,13 @@ def count_due(tenant_id: uuid.UUID, policies: Sequence[Policy], held: Sequence[N
     return _of_rollups(tenant_id, policies, now)
 
 
-def count_matches(cursor: Any, tenant_id: uuid.UUID, trees: Sequence[Node]) -> list[int]:
-    """How many hot entries there are, and how many each tree finds, in one scan. `cursor`: in a transaction that names the tenant."""
+def count_matches(cursor: Any, tenant_id: uuid.UUID, trees: Sequence[Node], within: Node = _EVERYTHING) -> list[int]:
+    """How many hot entries `within` finds, and how many of them each tree, in one scan. `cursor`: in a transaction that names the tenant."""
     conditions = [condition_of(tree, tenant_id) for tree in trees]
     counts = [sql.SQL("count(*)"), *(sql.SQL("count(*) FILTER (WHERE {})").format(condition.text) for condition in conditions)]
-    statement = sql.SQL("SELECT {} FROM auditlog.logs_entry_view AS e").format(sql.SQL(", ").join(counts))
-    cursor.execute(statement, [value for condition in conditions for value in condition.parameters])
+    where = condition_of(within, tenant_id)
+    statement = sql.SQL("SELECT {} FROM auditlog.logs_entry_view AS e WHERE {}").format(sql.SQL(", ").join(counts), where.text)
+    cursor.execute(statement, [value for condition in (*conditions, where) for value in condition.parameters])
     return list(cursor.fetchone())
 
 

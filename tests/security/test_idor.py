@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
-from archival.models import DualControl, PendingAct, RetentionPolicy
+from archival.models import Cleanup, DualControl, PendingAct, RetentionPolicy
 from logs.export import running
 from logs.models import ActionDefinition, ExportJob, LogSettings, MaskingRule, SavedSearch
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
@@ -81,6 +81,8 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Victim:
     made = {path: alice.post(f"/api/v1/{path}", body).json()["id"] for path, body in MADE.items()}
     now = timezone.now()
     made["pending-acts"] = PendingAct.objects.create(tenant=tenant, kind="erasure", what={"subject": PLANTED}, reason=PLANTED, asked_at=now, expires_at=now).pk
+    counted = {"entries_expected": 0, "query": f"user_id={PLANTED}"}
+    made["cleanups"] = Cleanup.objects.create(id=uuid.uuid4(), tenant=tenant, dry_run_at=now, before=now, created_at=now, **counted).pk
     made["members"] = Membership.objects.get(tenant=tenant).pk
     secrets = [PLANTED, PLANTED.lower(), *entry_ids, job_id, key.prefix, str(tenant.id)]
     return Victim(tenant, alice, entry_ids, search_id, key.pk, job_id, done["file"]["url"], cursor, made, secrets)
@@ -129,6 +131,7 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/erasures/<str:id>": {"<str:id>": made("erasures", NO_UUID)},
     "api/v1/legal-holds/<int:id>": {"<int:id>": made("legal-holds")},
     "api/v1/legal-holds/<int:id>/release": {"<int:id>": made("legal-holds")},
+    "api/v1/cleanups/<str:id>": {"<str:id>": made("cleanups", NO_UUID)},
     "api/v1/pending-acts/<int:id>": {"<int:id>": made("pending-acts")},
     "api/v1/pending-acts/<int:id>/confirm": {"<int:id>": made("pending-acts")},
     "api/v1/pending-acts/<int:id>/refuse": {"<int:id>": made("pending-acts")},

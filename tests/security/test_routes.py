@@ -107,6 +107,9 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/legal-holds", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody", "reason": "a case of no account"}),
     ("api/v1/legal-holds/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/legal-holds/<int:id>/release", "POST"): ((401, N, N, N, N, 404, 404), {"reason": "a case of no account"}),
+    ("api/v1/logs/cleanup", "DELETE"): ((401, N, N, N, N, 422, 422), None),
+    ("api/v1/cleanups", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/cleanups/<str:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/dual-control", "GET"): ((401, N, N, N, N, Y, Y), None),
     ("api/v1/dual-control", "PATCH"): ((401, N, N, N, N, Y, Y), {"waiting_hours": 0}),
     ("api/v1/pending-acts", "GET"): ((401, N, N, N, N, Y, Y), None),
@@ -237,7 +240,7 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
         shown = answer.content.decode().replace(path, "")
-        for kind_of_thing in ("entry", "export job", "erasure"):
+        for kind_of_thing in ("entry", "export job", "erasure", "clean-up"):
             shown = shown.replace(f"no {kind_of_thing} {entry_id}", "")
         assert entry_id not in shown
         assert answer["Content-Type"] == "application/problem+json"
@@ -290,6 +293,8 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "legal-holds?before=",
         "legal-holds?active=",
         "legal-holds/",
+        "cleanups/",
+        "cleanups?cursor=",
         "pending-acts/",
         "pending-acts?before=",
         "pending-acts?waiting=",
