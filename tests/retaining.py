@@ -6,6 +6,7 @@ import datetime
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -82,3 +83,14 @@ def fate_by_hand(entry: Made, policies: Sequence[Policy], held: Sequence[Node], 
     if policy.cold_days is not None and now >= midnight + (policy.hot_days + policy.cold_days) * DAY and not is_held:
         return "purge"
     return "archive" if now >= midnight + policy.hot_days * DAY else None
+
+
+Place = Literal["hot", "cold", "purged"]
+_ORDER: list[Place] = ["hot", "cold", "purged"]
+
+
+def place_by_hand(entry: Made, yesterday: Place | None, policies: Sequence[Policy], held: Sequence[Node], now: datetime.datetime) -> Place:
+    """Where an entry has to be, by what is true today and where it was yesterday (None: it was not there yet): nothing comes back."""
+    fate = fate_by_hand(entry, policies, held, now)
+    today: Place = "purged" if fate == "purge" else "cold" if fate == "archive" else "hot"
+    return max(yesterday or "hot", today, key=_ORDER.index)

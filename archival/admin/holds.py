@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.deeds import Deed
@@ -53,12 +54,25 @@ def _reason(text: str) -> str:
     return text
 
 
+class DueFilter(admin.SimpleListFilter):
+    """Those whose date has passed and that nobody has released: somebody is to decide."""
+
+    title = "due"
+    parameter_name = "due"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LegalHold]) -> QuerySet[LegalHold]:
+        return queryset.filter(released_at=None, until__lte=datetime.datetime.now(datetime.UTC)) if self.value() == "yes" else queryset
+
+
 @admin.register(LegalHold)
 class LegalHoldAdmin(RecordedAdmin):
     resource_type = RETENTION
     form = LegalHoldForm
     list_display = ["id", "tenant", "holds", "placed_by", "placed_at", "until", "state"]
-    list_filter = ["tenant", "holds", ("released_at", admin.EmptyFieldListFilter)]
+    list_filter = ["tenant", "holds", DueFilter, ("released_at", admin.EmptyFieldListFilter)]
     search_fields = ["reason", "subject", "query"]
 
     @admin.display

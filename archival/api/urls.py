@@ -6,6 +6,7 @@ from archival.api import cleanups, holds, pending_acts, policies
 
 urlpatterns = [
     path("legal-holds", holds.LegalHoldsView.as_view(), name="legal-holds"),
+    path("legal-holds/preview", holds.LegalHoldPreviewView.as_view(), name="legal-holds-preview"),
     path("legal-holds/<int:id>", holds.LegalHoldView.as_view(), name="legal-hold"),
     path("legal-holds/<int:id>/release", holds.LegalHoldReleaseView.as_view(), name="legal-hold-release"),
     path("cleanups", cleanups.CleanupsView.as_view(), name="cleanups"),

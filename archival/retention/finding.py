@@ -16,6 +16,14 @@ def policies_of(tenant_id: uuid.UUID) -> tuple[Policy, ...]:
     return in_order([policy_of(row) for row in RetentionPolicy.objects.filter(tenant_id=tenant_id)])
 
 
+def policies_by_tenant() -> dict[uuid.UUID, tuple[Policy, ...]]:
+    """The same of every tenant that has said something."""
+    found: dict[uuid.UUID, list[Policy]] = {}
+    for row in RetentionPolicy.objects.order_by():
+        found.setdefault(row.tenant_id, []).append(policy_of(row))
+    return {tenant_id: in_order(policies) for tenant_id, policies in found.items()}
+
+
 def policy_of(row: RetentionPolicy) -> Policy:
     return Policy(
         id=row.pk,

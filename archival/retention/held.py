@@ -27,6 +27,11 @@ def held_in(tenant_id: uuid.UUID) -> tuple[Node, ...]:
         return tuple(held_by(hold, cursor) for hold in active)
 
 
+def tenants_that_hold() -> set[uuid.UUID]:
+    """The tenants with an active hold."""
+    return set(LegalHold.objects.filter(released_at=None).order_by().values_list("tenant_id", flat=True).distinct())
+
+
 def held_by(hold: LegalHold, cursor: Any) -> Node:
     """What one hold keeps. `cursor`: in a transaction that names its tenant."""
     if hold.holds == HeldThing.SUBJECT:

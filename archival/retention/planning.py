@@ -15,9 +15,9 @@ from typing import Protocol
 
 from accounts.models import Tenant
 from archival.due import Due
-from archival.retention.finding import policies_of
-from archival.retention.held import held_in
-from archival.retention.policies import Policy, cutoff, decided_by
+from archival.retention.finding import policies_by_tenant, policies_of
+from archival.retention.held import held_in, tenants_that_hold
+from archival.retention.policies import Policy, cutoff, decided_by, in_order
 from logs.search.tree import All, AnyOf, Node, Not, TimestampBefore, TimestampFrom
 from logs.storage.engines import Partition
 from logs.storage.ids import EPOCH
@@ -39,9 +39,12 @@ def plan(now: datetime.datetime, partition: Partition) -> list[Due]:
     # Nobody keeps less than a day: the partitions of yesterday and later are left alone without a question.
     if partition.lower_at >= cutoff(now, 1):
         return []
+    # Three questions for all tenants: there may be thousands of both, partitions and tenants.
+    policies, holding = policies_by_tenant(), tenants_that_hold()
     found: list[Due] = []
     for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True):
-        found += due_hot(tenant_id, policies_of(tenant_id), held_in(tenant_id), now, partition.lower_at, partition.upper_at)
+        held = held_in(tenant_id) if tenant_id in holding else ()
+        found += due_hot(tenant_id, policies.get(tenant_id, in_order([])), held, now, partition.lower_at, partition.upper_at)
     return found
 
 

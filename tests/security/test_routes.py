@@ -105,6 +105,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/legal-holds", "GET"): ((401, N, N, N, N, Y, Y), None),
     # On a subject whom no other test erases.
     ("api/v1/legal-holds", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody", "reason": "a case of no account"}),
+    ("api/v1/legal-holds/preview", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody"}),
     ("api/v1/legal-holds/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/legal-holds/<int:id>/release", "POST"): ((401, N, N, N, N, 404, 404), {"reason": "a case of no account"}),
     ("api/v1/logs/cleanup", "DELETE"): ((401, N, N, N, N, 422, 422), None),
@@ -292,6 +293,7 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "erasures/",
         "legal-holds?before=",
         "legal-holds?active=",
+        "legal-holds?due=",
         "legal-holds/",
         "cleanups/",
         "cleanups?cursor=",
