@@ -75,9 +75,14 @@ class Policy:
     def matches_all(self) -> bool:
         return not (self.resource_types or self.actions or self.severities)
 
+    @functools.cached_property
+    def _named(self) -> tuple[frozenset[str], frozenset[str], frozenset[int]]:
+        # Sets: tens of thousands of kinds are held against every policy when policies are changed.
+        return frozenset(self.resource_types), frozenset(self.actions), frozenset(self.severities)
+
     def matches(self, kind: Kind) -> bool:
-        is_type = not self.resource_types or kind.resource_type in self.resource_types
-        return is_type and (not self.actions or kind.action in self.actions) and (not self.severities or kind.severity in self.severities)
+        types, actions, severities = self._named
+        return (not types or kind[0] in types) and (not actions or kind[1] in actions) and (not severities or kind[2] in severities)
 
     def covers(self, other: Policy) -> bool:
         """Does it match all that `other` matches?"""
