@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import OperationalError
 from psycopg.errors import QueryCanceled
 
+from accounts.principals import Principal
+from accounts.problems import NotAllowed
 from archival.holds import NewHold, check_hold
 from archival.models import LegalHold
 from archival.retention.counting import count_matches
 from archival.retention.held import held_by
+from logs.catalogue import catalogue_of
 from logs.errors import TooExpensive
 from logs.storage.reading import tenant_transaction
 
@@ -26,8 +28,13 @@ class HoldCount:
     of: int
 
 
-def preview_hold(tenant_id: uuid.UUID, hold: NewHold, now: datetime.datetime) -> HoldCount:
-    """Raises Invalid for a hold that can't be placed, and TooExpensive."""
+def preview_hold(principal: Principal, hold: NewHold, now: datetime.datetime) -> HoldCount:
+    """Raises Invalid for a hold that can't be placed, TooExpensive, and NotAllowed for who could learn from a count what they may not see."""
+    tenant_id = principal.tenant_id
+    if not principal.restriction.leaves_all:
+        raise NotAllowed("Counting what a hold would hold is for who sees the whole log.")
+    if catalogue_of(tenant_id).encryption.pseudonymises_users and not principal.may_decrypt:
+        raise NotAllowed("The log has pseudonyms for its users: counting what a hold would hold is for who may decrypt.")
     check_hold(hold, now)
     row = LegalHold(tenant_id=tenant_id, holds=hold.holds, query=hold.query, subject=hold.subject, placed_at=now)
     try:

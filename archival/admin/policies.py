@@ -54,9 +54,10 @@ class RetentionPolicyForm(forms.ModelForm):
             return given
         if self.outlook.keeps_less and needs_second(tenant.pk, ActKind.POLICY):
             self.add_error(None, UNDER_DUAL_CONTROL)
-        elif self.outlook.confirm and given.get("confirm") != self.outlook.confirm:
+            return given
+        if self.outlook.confirm and given.get("confirm") != self.outlook.confirm:
             self.add_error("confirm", f"It would purge much. If it is meant so, write {self.outlook.confirm!r} here.")
-        elif given.get(_SEEN) != self.summary():
+        if given.get(_SEEN) != self.summary():
             # Shown now; saved when it comes back the same.
             shown = self.data.copy() if isinstance(self.data, QueryDict) else QueryDict(mutable=True)
             shown[_SEEN] = self.summary()

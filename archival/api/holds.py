@@ -133,7 +133,7 @@ class LegalHoldPreviewView(LeanView):
     def post(self, request: Request) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given, now = decoded(request, LegalHoldTrial), datetime.datetime.now(datetime.UTC)
-        count = preview_hold(principal_of(request).tenant_id, NewHold(HeldThing(given.holds), "", given.query, given.subject), now)
+        count = preview_hold(principal_of(request), NewHold(HeldThing(given.holds), "", given.query, given.subject), now)
         note(request, would_hold=count.entries)
         return json_response(LegalHoldPreview(count.entries, count.of))
 

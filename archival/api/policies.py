@@ -17,7 +17,7 @@ from accounts.limits import writing
 from accounts.models import EndpointClass
 from accounts.models.grant import ACTION_PATTERN
 from accounts.permissions import MayManageRetention, principal_of
-from accounts.problems import Fault, Invalid
+from accounts.problems import Fault, Invalid, NotAllowed
 from archival.api import policies_documentation as documentation
 from archival.api.pending_acts import PendingActOutput, pending_answer
 from archival.dual_control.acts import Asker
@@ -216,6 +216,8 @@ class PolicyPreviewView(LeanView):
     @extend_schema(**documentation.preview_policies_with(PolicyTrial, PolicyPreview))
     def post(self, request: Request) -> HttpResponse:
         check_parameters(request._request.GET, [])
+        if not principal_of(request).restriction.leaves_all:
+            raise NotAllowed("What policies would move and purge is counted for who sees the whole log.")
         trial = decoded(request, PolicyTrial)
         outlook = preview(principal_of(request).tenant_id, _change_of(trial), datetime.datetime.now(datetime.UTC))
         note(request, would_purge=outlook.after.purged, would_archive=outlook.after.archived)

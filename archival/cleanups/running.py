@@ -31,6 +31,7 @@ from logs.storage.engines import Partition, engine
 
 logger = logging.getLogger(__name__)
 CLEAN_UP = Deed("CLEAN_UP", RETENTION)
+GAVE_UP = f"It was begun {jobs.MAX_ATTEMPTS} times, and never came to its end."
 
 
 def run(id: uuid.UUID) -> None:
@@ -39,6 +40,10 @@ def run(id: uuid.UUID) -> None:
     if cleanup is None:
         return
     logger.info("clean-up %s: attempt %d", cleanup.id, cleanup.attempts)
+    if cleanup.attempts > jobs.MAX_ATTEMPTS:
+        # Its workers died each time, and may have died of it.
+        _fail(cleanup, GAVE_UP)
+        return
     try:
         _purge(cleanup)
         _end(cleanup, CleanupState.DONE, "success", "")
@@ -117,7 +122,7 @@ def _put_back(cleanup: Cleanup, error: str) -> None:
     """Let it be tried again a while from now; after MAX_ATTEMPTS it has failed."""
     try:
         if cleanup.attempts >= jobs.MAX_ATTEMPTS:
-            _end(cleanup, CleanupState.FAILED, "failure", f"It was begun {jobs.MAX_ATTEMPTS} times. {error}")
+            _end(cleanup, CleanupState.FAILED, "failure", f"{GAVE_UP} {error}")
             return
         Cleanup.objects.filter(pk=cleanup.pk, state=CleanupState.RUNNING).update(state=CleanupState.QUEUED, error=error, heartbeat_at=Now())
     except (NotRecorded, DatabaseError):

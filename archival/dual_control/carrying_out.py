@@ -15,12 +15,12 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from accounts.deeds import Deed
 from accounts.extensions import record
 from accounts.principals import Principal
-from accounts.problems import NotAllowed, Problem, Refused
+from accounts.problems import NotAllowed, Refused
 from accounts.standing import of_now
 from archival import holds
 from archival.cleanups.confirming import from_json
@@ -67,10 +67,10 @@ def carry_out_all(now: datetime.datetime) -> None:
 
 
 def carry_out_quietly(id: int, now: datetime.datetime) -> None:
-    """As `carry_out`; what may pass is logged, and left to the next run."""
+    """As `carry_out`; what goes wrong is logged, and left to the next run: the others are to be carried out all the same."""
     try:
         carry_out(id, now)
-    except (DatabaseError, Problem):
+    except Exception:
         logger.exception("pending act %d can't be carried out now", id)
 
 

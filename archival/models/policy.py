@@ -22,7 +22,7 @@ class RetentionPolicy(models.Model):
     Without a row the default is what `archival.retention.policies.DEFAULT` says.
     """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="retention_policies")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="retention_policies")
     name = models.CharField(max_length=100)
     resource_types = ArrayField(
         models.CharField(max_length=128), default=list, blank=True, size=MAX_VALUES, help_text="Entries of these resource types; empty: of all."

@@ -100,7 +100,7 @@ def change_policies(
         lock_retention(tenant_id)
         draft = _draft(list_policies(tenant_id), change)
         if not is_confirmed and keeps_less(draft.policies_before, draft.policies_after):
-            _check_confirmed(_outlook(tenant_id, draft, now), confirm)
+            _check_confirmed(_outlook(tenant_id, draft, now), confirm, sees_all=asker.principal is None or asker.principal.restriction.leaves_all)
             if needs_second(tenant_id, ActKind.POLICY):
                 return ask(asker, ActKind.POLICY, _bound(draft, change).as_json(), "", now)
         return _write(draft, change, asker.source)
@@ -112,14 +112,14 @@ def _bound(draft: _Draft, change: PolicyChange) -> PolicyChange:
     return change if row is None else replace(change, etags=[row.etag])
 
 
-def _check_confirmed(outlook: Outlook, confirm: str) -> None:
+def _check_confirmed(outlook: Outlook, confirm: str, *, sees_all: bool) -> None:
+    """Raises ConfirmationNeeded; with counts for who sees the whole log."""
     if outlook.confirm and confirm != outlook.confirm:
         after = outlook.after
-        detail = (
-            f"It would purge {after.purged} of {after.hot} hot entries now, or give everything an earlier end. If it is meant so, send the name "
-            f"{outlook.confirm!r} as `confirm`."
-        )
-        raise ConfirmationNeeded(detail, would_purge=after.purged, hot=after.hot, counted_from=after.counted_from)
+        much = f"{after.purged} of {after.hot} hot entries" if sees_all else "more than half of the hot entries"
+        detail = f"It would purge {much} now, or give everything an earlier end. If it is meant so, send the name {outlook.confirm!r} as `confirm`."
+        counts = {"would_purge": after.purged, "hot": after.hot, "counted_from": after.counted_from} if sees_all else {}
+        raise ConfirmationNeeded(detail, **counts)
 
 
 def _outlook(tenant_id: uuid.UUID, draft: _Draft, now: datetime.datetime) -> Outlook:

@@ -255,6 +255,21 @@ def test_clean_up_whose_worker_died_is_taken_over(tenant: Tenant, admin: Api, en
     assert (row.get().state, left(tenant)) == ("done", set(entries[3:]))
 
 
+def test_clean_up_that_no_worker_survives_is_given_up(tenant: Tenant, admin: Api, entries: list[str]) -> None:
+    confirmation = dry_run(admin, before=MONTH_AGO)["confirmation"]
+    id = delete(admin, before=MONTH_AGO, dry_run="false", confirmation=confirmation).json()["id"]
+    Cleanup.objects.filter(pk=id).update(state="running", attempts=5, heartbeat_at=timezone.now() - datetime.timedelta(minutes=6))
+    tasks.run_cleanup(id)
+    assert (admin.get(f"{CLEANUPS}/{id}").json()["state"], left(tenant)) == ("failed", set(entries))
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ufffd", "%", "'"])
+@pytest.mark.parametrize("name", ["q", "user_id", "before", "policy", "confirmation", "resource_type"])
+def test_odd_text_in_parameters_never_breaks_the_server(tenant: Tenant, admin: Api, name: str, text: str) -> None:
+    for query in ({name: text}, {"before": MONTH_AGO, "dry_run": "false", name: text}):
+        assert delete(admin, **query).status_code in (200, 422)
+
+
 def test_clean_up_is_recorded_from_the_dry_run_to_its_end(tenant: Tenant, admin: Api, entries: list[str]) -> None:
     job = clean_up(admin, before=MONTH_AGO)
     acts = [act["metadata"] for act in admin.get(LOGS, action="CLEAN_UP").json()["results"][::-1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import html
+import json
 import threading
 import uuid
 from typing import Any
@@ -23,6 +24,7 @@ from logs.models import LogSettings
 from logs.search.predicate import predicate_of
 from logs.storage.engines import Partition
 from logs.storage.locks import lock_retention
+from tests.access import granted_token, new_grant
 from tests.api import LOGS, Api, assert_refused, service_of
 from tests.sequencing import sequence_all
 from tests.storing import new_tenant, new_token, store
@@ -180,6 +182,35 @@ def test_preview_of_no_change_or_two_is_refused(admin: Api, body: dict[str, Any]
     assert_refused(admin.post(PREVIEW, body), 422, "invalid", fault="wrong_trial")
 
 
+def test_who_sees_a_part_of_the_log_learns_no_counts_of_it(tenant: Tenant, admin: Api) -> None:
+    store(tenant, [aged(20)] * 5)
+    id = admin.get(POLICIES).json()["results"][0]["id"]
+    grant = new_grant(tenant, resource_types=["note"], may_manage_retention=True)
+    partial = Api(granted_token(tenant, Role.AUDITOR, grant))
+    assert_refused(partial.post(PREVIEW, {"add": SHORT}), 403, "not_allowed")
+    assert_refused(partial.post("/api/v1/legal-holds/preview", {"holds": "tenant"}), 403, "not_allowed")
+    problem = assert_refused(partial.send("PATCH", f"{POLICIES}/{id}", {"hot_days": 7, "cold_days": 0}), 422, "confirmation_needed")
+    assert "would_purge" not in problem
+    assert "5" not in problem["detail"]
+
+
+def test_who_may_not_decrypt_counts_nobody_behind_a_pseudonym(tenant: Tenant) -> None:
+    LogSettings.objects.update_or_create(pk=tenant.id, defaults={"pseudonymises_users": True})
+    catalogue.forget()
+    blind = Api(granted_token(tenant, Role.AUDITOR, new_grant(tenant, may_manage_retention=True)))
+    assert_refused(blind.post("/api/v1/legal-holds/preview", {"holds": "subject", "subject": "carol"}), 403, "not_allowed")
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud800", "\u202e", "'; DROP TABLE", "x" * 101])
+def test_odd_text_in_a_policy_is_refused_or_kept_as_it_is(tenant: Tenant, admin: Api, text: str) -> None:
+    body = json.dumps(SHORT | {"name": text, "resource_types": [text]}).encode()
+    answer = admin.post(POLICIES, body)
+    assert answer.status_code in (201, 400, 422), answer.content
+    if answer.status_code == 201:
+        assert (answer.json()["name"], answer.json()["resource_types"]) == (text, [text])
+    assert admin.post(PREVIEW, json.dumps({"add": SHORT | {"resource_types": [text]}}).encode()).status_code in (200, 400, 422)
+
+
 def test_changes_are_recorded(tenant: Tenant, admin: Api) -> None:
     policy = add(admin)
     admin.send("PATCH", f"{POLICIES}/{policy['id']}", {"hot_days": 9})
@@ -311,8 +342,9 @@ def test_admin_asks_for_the_name_of_a_policy_that_purges_most(tenant: Tenant, ad
     form = {"name": "Default", "hot_days": "7", "cold_days": "0"}
     page = browser.post(path, form).content.decode()
     assert "It would purge much" in page
-    shown = browser.post(path, form | {"confirm": "Default"}).content.decode()
-    assert browser.post(path, form | {"confirm": "Default", "preview_seen": seen(shown)}).status_code == 302
+    assert "It would purge much" in browser.post(path, form | {"confirm": "default", "preview_seen": seen(page)}).content.decode()
+    assert RetentionPolicy.objects.get(pk=id).hot_days == 90
+    assert browser.post(path, form | {"confirm": "Default", "preview_seen": seen(page)}).status_code == 302
     assert RetentionPolicy.objects.get(pk=id).hot_days == 7
 
 
