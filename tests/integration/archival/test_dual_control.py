@@ -11,8 +11,10 @@ from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from accounts import extensions
 from accounts.models import Membership, Role, Tenant, User
 from accounts.tokens import start_family
+from archival.dual_control import carrying_out
 from archival.dual_control.carrying_out import carry_out, carry_out_all
 from archival.dual_control.tasks import tend_acts
 from archival.models import ActState, LegalHold, PendingAct
@@ -239,6 +241,49 @@ def test_erasure_that_a_hold_forbids_fails_with_the_reason(tenant: Tenant, alice
     state, outcome = state_of(alice, act)
     assert (state, "hold" in str(outcome)) == ("failed", True)
     assert steps(alice, act)[-1] == ("CARRY_OUT", "failure")
+
+
+class Died(BaseException):
+    """What a process dies of in the middle."""
+
+
+@pytest.mark.usefixtures("controlled")
+def test_act_whose_process_dies_before_its_end_is_carried_out_by_the_next_run(tenant: Tenant, alice: Api, bob: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice.send("PATCH", SETTINGS, {"waiting_hours": 24})
+    store(tenant, [{"user_id": "carol", "after": {"iban": "planted"}}])
+    erasing = {"id": alice.post(ERASURES, {"subject": "carol", "reason": "they asked for it", "confirm": "carol"}).json()["pending_act"]}
+    hold, answer = ask_release(alice, tenant)
+    LegalHold.objects.filter(pk=hold.pk).update(holds="subject", subject="dave")
+    releasing, later = act_of(answer), timezone.now() + LATER
+    for act in (erasing, releasing):
+        confirm(bob, act)
+
+    def die(*_: Any) -> None:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(carrying_out, "finish", die)
+        for act in (erasing, releasing):
+            with pytest.raises(Died):
+                carry_out(act["id"], later)
+    # The release is undone with its end; the erasure, which had begun, is done.
+    assert (is_held(hold), state_of(alice, releasing)[0], state_of(alice, erasing)[0]) == (True, "confirmed", "confirmed")
+    carry_out_all(later)
+    assert (is_held(hold), state_of(alice, releasing)[0], state_of(alice, erasing)[0]) == (False, "done", "done")
+    assert [(one.state, len(one.key_ids)) for one in Erasure.objects.filter(tenant=tenant).order_by("id")] == [("done", 1), ("done", 0)]
+
+
+@pytest.mark.usefixtures("controlled")
+def test_step_that_can_not_be_recorded_is_not_taken(tenant: Tenant, alice: Api, bob: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold, answer = ask_release(alice, tenant)
+    act = act_of(answer)
+    with monkeypatch.context() as patched:
+        patched.setattr(extensions, "_recorder", None)
+        assert_refused(ask_release(alice, tenant)[1], 503, "not_recorded")
+        assert_refused(confirm(bob, act), 503, "not_recorded")
+        assert_refused(alice.post(ERASURES, {"subject": "carol", "reason": "they asked for it", "confirm": "carol"}), 503, "not_recorded")
+    assert [(one.pk, one.state) for one in PendingAct.objects.filter(tenant=tenant)] == [(act["id"], "asked")]
+    assert is_held(hold)
 
 
 @pytest.mark.usefixtures("controlled")
