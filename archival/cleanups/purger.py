@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeAlias
 
 from accounts.problems import Unavailable
 from archival.due import Due
 from logs.storage.engines import Partition
 
+# What is to be purged, by the holds, policies and rights of the moment at which it is asked. Raises Refused: then nothing.
+Plan: TypeAlias = Callable[[], Due]
+
 
 class Purger(Protocol):
-    """Purges for good, under a signed purge record, what a `Due` finds. Doing it again purges nothing more.
+    """Purges for good, under a signed purge record, what a plan says. Doing it again purges nothing more.
 
-    Raises DatabaseError, StorageError or Unavailable for what may pass.
+    The plan is asked within the transaction that puts the purge on record, after `lock_erasures` of the tenant: no hold is placed between the
+    two. Raises what the plan raises, and DatabaseError, StorageError or Unavailable for what may pass.
     """
 
-    def purge_hot(self, due: Due, partition: Partition) -> int:
+    def purge_hot(self, tenant_id: uuid.UUID, plan: Plan, partition: Partition) -> int:
         """Purge entries of one partition. Answers how many."""
 
-    def purge_cold(self, due: Due) -> Iterator[int]:
+    def purge_cold(self, tenant_id: uuid.UUID, plan: Plan) -> Iterator[int]:
         """Purge archived entries, segment by segment. Answers of each how many."""
 
 

@@ -8,6 +8,7 @@ Invariants:
 
 from __future__ import annotations
 
+import functools
 import logging
 import uuid
 
@@ -62,9 +63,10 @@ def _purge(cleanup: Cleanup) -> None:
     partitions = [partition for partition in _partitions() if partition.lower_at < cleanup.before]
     # The archive counts as one more.
     Cleanup.objects.filter(pk=cleanup.pk).update(partitions_total=len(partitions) + 1, partitions_done=0)
+    plan = functools.partial(_due, cleanup)
     for partition in partitions:
-        _tell(cleanup, purger().purge_hot(_due(cleanup), partition), partitions=1)
-    for count in purger().purge_cold(_due(cleanup)):
+        _tell(cleanup, purger().purge_hot(cleanup.tenant_id, plan, partition), partitions=1)
+    for count in purger().purge_cold(cleanup.tenant_id, plan):
         _tell(cleanup, count)
     _tell(cleanup, 0, partitions=1)
 
