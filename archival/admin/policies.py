@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 
+from accounts.deeds import Deed
+from accounts.extensions import Record, record_all
 from accounts.models import Tenant
 from accounts.models.grant import SEVERITIES
 from accounts.problems import NotAllowed, Problem
 from accounts.recorded_admin import RecordedAdmin
+from accounts.recording import whence
 from archival.dual_control.acts import Asker
 from archival.dual_control.settings import needs_second
 from archival.holds import RETENTION
@@ -125,6 +130,25 @@ class RetentionPolicyAdmin(RecordedAdmin):
 
     def save_model(self, request: HttpRequest, obj: RetentionPolicy, form: Any, change: bool) -> None:
         obj.pk = self._make(request, obj, change_of(form), form.cleaned_data.get("confirm", "")).pk
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        # What is refused is refused before there is an entry that says that it was done.
+        for policy in queryset:
+            outlook = preview(policy.tenant_id, PolicyChange("delete", policy.pk), datetime.datetime.now(datetime.UTC))
+            if outlook.keeps_less and needs_second(policy.tenant_id, ActKind.POLICY):
+                raise NotAllowed(UNDER_DUAL_CONTROL)
+        return super().log_deletions(request, queryset)
+
+    def record(self, request: HttpRequest, action: str, objects: Iterable[Model], message: Any = "") -> None:
+        """In the words in which the API records it. Raises NotRecorded."""
+        name = request.user.get_username()
+        told = {"principal": f"user:{name}", "path": request.path_info} | ({"changes": message} if message else {})
+        records = [
+            Record(policy.tenant_id, name, Deed(action, RETENTION), "success", f"policy-{policy.pk}", told, **whence(request))
+            for policy in objects
+            if isinstance(policy, RetentionPolicy)
+        ]
+        record_all(records)
 
     def delete_model(self, request: HttpRequest, obj: RetentionPolicy) -> None:
         self._make(request, obj, PolicyChange("delete", obj.pk), obj.name)

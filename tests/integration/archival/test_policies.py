@@ -59,6 +59,12 @@ def add(api: Api, **fields: Any) -> dict[str, Any]:
     return found
 
 
+def acts_on(api: Api, policy: dict[str, Any]) -> list[str]:
+    """What the log says was done to a policy, oldest first."""
+    found = api.get(LOGS, resource_type="audit_log_retention", resource_id=f"policy-{policy['id']}").json()["results"][::-1]
+    return [act["action"] for act in found if act["action"] != "READ"]
+
+
 def names(api: Api) -> list[tuple[int, str]]:
     return [(policy["place"], policy["name"]) for policy in api.get(POLICIES).json()["results"]]
 
@@ -215,9 +221,9 @@ def test_changes_are_recorded(tenant: Tenant, admin: Api) -> None:
     policy = add(admin)
     admin.send("PATCH", f"{POLICIES}/{policy['id']}", {"hot_days": 9})
     admin.send("DELETE", f"{POLICIES}/{policy['id']}")
-    acts = admin.get(LOGS, resource_type="audit_log_retention", resource_id=f"policy-{policy['id']}").json()["results"][::-1]
-    assert [act["action"] for act in acts if act["action"] != "READ"] == ["CREATE", "UPDATE", "DELETE"]
-    assert [act["metadata"]["changes"] for act in acts if act["action"] == "UPDATE"] == [{"hot_days": 9}]
+    assert acts_on(admin, policy) == ["CREATE", "UPDATE", "DELETE"]
+    [update] = admin.get(LOGS, action="UPDATE", resource_id=f"policy-{policy['id']}").json()["results"]
+    assert update["metadata"]["changes"] == {"hot_days": 9}
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.USER])
@@ -353,3 +359,11 @@ def test_admin_deletes_no_locked_policy(tenant: Tenant, admin: Api, browser: Cli
     answer = browser.post(f"/admin/archival/retentionpolicy/{policy['id']}/delete/", {"post": "yes"}, follow=True)
     assert "can&#x27;t be deleted" in answer.content.decode()
     assert RetentionPolicy.objects.filter(pk=policy["id"]).exists()
+    assert acts_on(admin, policy) == ["CREATE"]
+
+
+def test_admin_deletes_another_and_records_it_as_the_api_does(tenant: Tenant, admin: Api, browser: Client) -> None:
+    policy = add(admin)
+    assert browser.post(f"/admin/archival/retentionpolicy/{policy['id']}/delete/", {"post": "yes"}).status_code == 302
+    assert not RetentionPolicy.objects.filter(pk=policy["id"]).exists()
+    assert acts_on(admin, policy) == ["CREATE", "DELETE"]
