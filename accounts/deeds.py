@@ -19,6 +19,7 @@ from accounts.principals import Principal
 
 _NOTES = "auditlog.notes"
 _ACTORS = "auditlog.actors"
+_RECORDED = "auditlog.recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,16 @@ def notes_of(request: Request | HttpRequest) -> dict[str, Any]:
     """What was said so far."""
     found: dict[str, Any] = request.META.setdefault(_NOTES, {})
     return found
+
+
+def is_recorded_already(request: Request | HttpRequest) -> bool:
+    """Has what the request did an entry by now, so that its view owes none?"""
+    return bool(request.META.get(_RECORDED))
+
+
+def has_recorded(request: Request | HttpRequest) -> None:
+    """Say that what the request did, in place of its view's deed, has an entry of its own."""
+    request.META[_RECORDED] = True
 
 
 def act_for(request: Request | HttpRequest, *actors: Actor) -> None:

@@ -100,6 +100,15 @@ class MayManageRetention(IsPrincipal):
         return True
 
 
+class MayDoForGood(IsPrincipal):
+    """What can't be undone and may need a second Admin: whoever may manage retention or erase, for at least one of both is theirs."""
+
+    def allows(self, principal: Principal, request: Request) -> bool:
+        if not (principal.may_manage_retention or principal.may_erase):
+            refuse(principal, "This needs the role Admin, or a grant to manage retention or to erase.")
+        return True
+
+
 class MayMint(IsPrincipal):
     """Viewer tokens: Admins, and keys with the scope `viewers:mint`."""
 

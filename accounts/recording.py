@@ -28,7 +28,7 @@ from rest_framework.response import Response
 from accounts import extensions, refusals
 from accounts.addresses import client_address
 from accounts.authentication import authenticate
-from accounts.deeds import Actor, Deed, actors_of, notes_of
+from accounts.deeds import Actor, Deed, actors_of, is_recorded_already, notes_of
 from accounts.extensions import Outcome, Record, Recording
 from accounts.limits import LimitedView
 from accounts.principals import Principal
@@ -93,7 +93,8 @@ class RecordedView(LimitedView):
             with transaction.atomic():
                 response = handler(self.request, *self.args, **self.kwargs)
                 if response.status_code < 400:
-                    extensions.record_all(self._records(response.status_code))
+                    if not is_recorded_already(self.request):
+                        extensions.record_all(self._records(response.status_code))
                     self._is_recorded = True
         except DatabaseError:
             if self._is_recorded:

@@ -18,7 +18,9 @@ from django.db.models import QuerySet
 
 from accounts.principals import Principal
 from accounts.problems import Fault, Invalid, NotFound
-from archival.models import HeldThing, LegalHold
+from archival.dual_control.acts import Asker, ask
+from archival.dual_control.settings import needs_second
+from archival.models import ActKind, HeldThing, LegalHold, PendingAct
 from logs.errors import ArchiveUnavailable, InvalidQuery, TooExpensive
 from logs.search.qualifiers import Reader
 from logs.storage.locks import lock_erasures
@@ -93,6 +95,15 @@ def release_hold(tenant_id: uuid.UUID, id: int, released_by: str, reason: str, n
             hold.released_by, hold.released_at, hold.release_reason = released_by, now, reason
             hold.save(update_fields=["released_by", "released_at", "release_reason"])
     return hold
+
+
+def release(asker: Asker, id: int, reason: str, now: datetime.datetime) -> LegalHold | PendingAct:
+    """Release a hold, or where that needs a second Admin, ask for it. Raises NotFound or NotAllowed."""
+    with transaction.atomic():
+        hold = LegalHold.objects.select_for_update().filter(tenant_id=asker.tenant_id, pk=id).first()
+        if hold is not None and hold.is_active and needs_second(asker.tenant_id, ActKind.RELEASE):
+            return ask(asker, ActKind.RELEASE, {"hold": id}, reason, now)
+        return release_hold(asker.tenant_id, id, asker.source, reason, now)
 
 
 def reason_to_keep(tenant_id: uuid.UUID, subject: str, cursor: Any) -> str | None:

@@ -8,9 +8,12 @@ from accounts.api.sign_in_views import KeySetView
 
 # `celery`: tasks that a view sends would go to Celery's own default broker, had nobody made the application.
 from accounts.limits import limited_sign_in
+from archival.api.cleanups import CleanupView
 from auditlog_project import celery, documentation, health, metrics  # noqa: F401
 
 urlpatterns = [
+    # Before the log's own, for which it would be the id of an entry.
+    path("api/v1/logs/cleanup", CleanupView.as_view(), name="cleanup"),
     # First what is asked for most: the patterns are tried in their order.
     path("api/v1/", include("logs.api.urls")),
     path("api/v1/", include("accounts.api.urls")),

@@ -1,5 +1,5 @@
 """Archival in the Django admin. Each module registers the pages of one thing."""
 
-from archival.admin import holds, restores
+from archival.admin import cleanups, holds, pending_acts, policies, restores
 
-__all__ = ["holds", "restores"]
+__all__ = ["cleanups", "holds", "pending_acts", "policies", "restores"]

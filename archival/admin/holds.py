@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.deeds import Deed
@@ -14,8 +15,9 @@ from accounts.extensions import record
 from accounts.problems import Invalid
 from accounts.recorded_admin import RecordedAdmin
 from accounts.recording import whence
+from archival.dual_control.settings import needs_second
 from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, check_hold, place_hold, release_hold
-from archival.models import HeldThing, LegalHold
+from archival.models import ActKind, HeldThing, LegalHold
 
 _PLACED = ["tenant", "holds", "query", "subject", "reason", "until"]
 
@@ -27,6 +29,8 @@ class LegalHoldForm(forms.ModelForm):
         return _reason(self.cleaned_data["reason"])
 
     def clean_release_reason(self) -> str:
+        if needs_second(self.instance.tenant_id, ActKind.RELEASE):
+            raise forms.ValidationError("Releases are under dual control in this tenant: ask for it over the API, as a member.")
         return _reason(self.cleaned_data["release_reason"])
 
     def clean(self) -> dict[str, Any]:
@@ -50,12 +54,25 @@ def _reason(text: str) -> str:
     return text
 
 
+class DueFilter(admin.SimpleListFilter):
+    """Those whose date has passed and that nobody has released: somebody is to decide."""
+
+    title = "due"
+    parameter_name = "due"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LegalHold]) -> QuerySet[LegalHold]:
+        return queryset.filter(released_at=None, until__lte=datetime.datetime.now(datetime.UTC)) if self.value() == "yes" else queryset
+
+
 @admin.register(LegalHold)
 class LegalHoldAdmin(RecordedAdmin):
     resource_type = RETENTION
     form = LegalHoldForm
     list_display = ["id", "tenant", "holds", "placed_by", "placed_at", "until", "state"]
-    list_filter = ["tenant", "holds", ("released_at", admin.EmptyFieldListFilter)]
+    list_filter = ["tenant", "holds", DueFilter, ("released_at", admin.EmptyFieldListFilter)]
     search_fields = ["reason", "subject", "query"]
 
     @admin.display

@@ -1,1 +1,1 @@
-"""The API of `archival`: thin views over `archival.holds`."""
+"""The API of `archival`: thin views over `archival.holds`, `archival.retention`, `archival.dual_control` and `archival.cleanups`."""

@@ -18,8 +18,11 @@ from accounts.models import EndpointClass
 from accounts.permissions import MayManageRetention, principal_of
 from accounts.problems import NotFound
 from archival.api import holds_documentation as documentation
-from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, place_hold, release_hold, visible_holds
-from archival.models import HeldThing, LegalHold
+from archival.api.pending_acts import PendingActOutput, pending_answer
+from archival.dual_control.acts import Asker
+from archival.hold_preview import preview_hold
+from archival.holds import MAX_REASON_LENGTH, MIN_REASON_LENGTH, RETENTION, NewHold, place_hold, release, visible_holds
+from archival.models import HeldThing, LegalHold, PendingAct
 from logs.api.answers import json_response
 from logs.api.bodies import decoded
 from logs.api.views import LeanView
@@ -41,6 +44,21 @@ class LegalHoldInput(msgspec.Struct, forbid_unknown_fields=True):
     query: Annotated[str, Meta(max_length=MAX_CHARACTERS, description="In the query language. Relative times count from now.")] = ""
     subject: Annotated[str, Meta(max_length=MAX_SUBJECT_LENGTH)] = ""
     until: Annotated[datetime.datetime, Meta(tz=True, description="From then on the hold is due: still active, until a person releases it.")] | None = None
+
+
+class LegalHoldTrial(msgspec.Struct, forbid_unknown_fields=True):
+    """A legal hold to be looked at before it is placed."""
+
+    holds: HeldName
+    query: Annotated[str, Meta(max_length=MAX_CHARACTERS)] = ""
+    subject: Annotated[str, Meta(max_length=MAX_SUBJECT_LENGTH)] = ""
+
+
+class LegalHoldPreview(msgspec.Struct):
+    """What a legal hold would hold now. What comes in later is held as well."""
+
+    entries: Annotated[int, Meta(description="Entries in the database. The archive is not counted, and held as well.")]
+    of: Annotated[int, Meta(description="All entries in the database.")]
 
 
 class LegalHoldRelease(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,17 +99,19 @@ class LegalHoldsView(LeanView):
     @extend_schema(**documentation.list_holds_with(LegalHoldPage))
     def get(self, request: Request) -> HttpResponse:
         query = request._request.GET
-        check_parameters(query, ["limit", "before", "active"])
+        check_parameters(query, ["limit", "before", "active", "due"])
         limit, before = limit_of(query), number_in(query, "before")
         found = visible_holds(principal_of(request)).filter(id__lt=MAX_NUMBER if before is None else before)
+        now = datetime.datetime.now(datetime.UTC)
         if flag_in(query, "active"):
             found = found.filter(released_at=None)
+        if flag_in(query, "due"):
+            found = found.filter(released_at=None, until__lte=now)
         page = list(found[: limit + 1])
         following = None
         if len(page) > limit:
             following = f"{request._request.path}?{urlencode(query.dict() | {'limit': limit, 'before': page[limit - 1].pk})}"
         note(request, results=len(page[:limit]))
-        now = datetime.datetime.now(datetime.UTC)
         return json_response(LegalHoldPage([_output(hold, now) for hold in page[:limit]], following))
 
     @extend_schema(**documentation.place_hold_with(LegalHoldInput, LegalHoldOutput))
@@ -102,6 +122,20 @@ class LegalHoldsView(LeanView):
         hold = place_hold(principal.tenant_id, principal.source, wanted, now)
         note(request, resource_id=f"hold-{hold.pk}", holds=given.holds, reason=given.reason)
         return json_response(_output(hold, now), status=201, headers={"Location": f"{request._request.path}/{hold.pk}"})
+
+
+class LegalHoldPreviewView(LeanView):
+    rate_class = EndpointClass.SEARCH
+    permission_classes = [MayManageRetention]
+    deeds = {"POST": Deed("PREVIEW", RETENTION)}
+
+    @extend_schema(**documentation.preview_hold_with(LegalHoldTrial, LegalHoldPreview))
+    def post(self, request: Request) -> HttpResponse:
+        check_parameters(request._request.GET, [])
+        given, now = decoded(request, LegalHoldTrial), datetime.datetime.now(datetime.UTC)
+        count = preview_hold(principal_of(request), NewHold(HeldThing(given.holds), "", given.query, given.subject), now)
+        note(request, would_hold=count.entries)
+        return json_response(LegalHoldPreview(count.entries, count.of))
 
 
 class LegalHoldView(LeanView):
@@ -124,11 +158,13 @@ class LegalHoldReleaseView(LeanView):
     permission_classes = [MayManageRetention]
     deeds = {"POST": Deed("RELEASE", RETENTION)}
 
-    @extend_schema(**documentation.release_hold_with(LegalHoldRelease, LegalHoldOutput))
+    @extend_schema(**documentation.release_hold_with(LegalHoldRelease, LegalHoldOutput, PendingActOutput))
     def post(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given, principal, now = decoded(request, LegalHoldRelease), principal_of(request), datetime.datetime.now(datetime.UTC)
-        hold = release_hold(principal.tenant_id, _possible(id), principal.source, given.reason, now)
+        hold = release(Asker.of(principal, request._request), _possible(id), given.reason, now)
+        if isinstance(hold, PendingAct):
+            return pending_answer(request, hold)
         note(request, resource_id=f"hold-{hold.pk}", reason=given.reason)
         return json_response(_output(hold, now))
 

@@ -27,6 +27,7 @@ from logs.api.views import LeanView
 from logs.erasure import NewErasure, erase
 from logs.erasure.erasing import ERASE
 from logs.errors import InvalidQuery
+from logs.extensions import Deferral
 from logs.models import Erasure, ErasureState
 from logs.search.pages import limit_of
 from logs.search.parameters import check_parameters
@@ -62,6 +63,12 @@ class ErasureOutput(msgspec.Struct, omit_defaults=True):
     finished_at: datetime.datetime | None = None
 
 
+class DeferredErasure(msgspec.Struct):
+    """An erasure that is under dual control: nothing is erased until another Admin has confirmed it."""
+
+    pending_act: Annotated[int, Meta(description="Its id at `/pending-acts`.")]
+
+
 class ErasurePage(msgspec.Struct):
     """One page of erasures, newest first. `next` is the path of the page after it, or null."""
 
@@ -88,13 +95,15 @@ class ErasuresView(LeanView):
         following = f"{request._request.path}?{urlencode({'limit': limit, 'cursor': page[limit - 1].id})}" if len(page) > limit else None
         return json_response(ErasurePage([_output(erasure) for erasure in page[:limit]], following))
 
-    @extend_schema(**documentation.erase_with(ErasureInput, ErasureOutput))
+    @extend_schema(**documentation.erase_with(ErasureInput, ErasureOutput, DeferredErasure))
     def post(self, request: Request) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given = decoded(request, ErasureInput)
         if given.confirm != given.subject:
             raise Invalid([Fault("/confirm", "not_confirmed", "`confirm` has to be the subject once more, letter by letter.")])
         erasure = erase(principal_of(request), NewErasure(given.subject, given.reason, whence(request._request)))
+        if isinstance(erasure, Deferral):
+            return json_response(DeferredErasure(erasure.pending_act), status=202, headers={"Location": erasure.path})
         # Accepted, and carried on by itself, where a step could not be taken now.
         status = 201 if erasure.state == ErasureState.DONE else 202
         return json_response(_output(erasure), status=status, headers={"Location": reverse("erasure", args=[str(erasure.id)])})

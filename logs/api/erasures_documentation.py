@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
 
 from accounts.schema import NOT_FOUND, problem_response
 from logs.api.documentation import INVALID_QUERY, TENANT
@@ -51,7 +51,7 @@ def list_erasures_with(page: type) -> dict[str, Any]:
     }
 
 
-def erase_with(given: type, output: type) -> dict[str, Any]:
+def erase_with(given: type, output: type, deferred: type) -> dict[str, Any]:
     return {
         "operation_id": "erasures_create",
         "summary": "Erase a data subject",
@@ -64,7 +64,10 @@ def erase_with(given: type, output: type) -> dict[str, Any]:
         "request": given,
         "responses": {
             201: OpenApiResponse(output, description="Done. `Location` is its address."),
-            202: OpenApiResponse(output, description="Begun, and carried on by itself: a step could not be taken now."),
+            202: OpenApiResponse(
+                PolymorphicProxySerializer("ErasureAccepted", [output, deferred], resource_type_field_name=None),
+                description="Begun, and carried on by itself: a step could not be taken now. Or under dual control: it waits for a second Admin.",
+            ),
             409: HELD,
             422: INVALID,
         },
@@ -72,6 +75,7 @@ def erase_with(given: type, output: type) -> dict[str, Any]:
             OpenApiExample("a subject", value={"subject": "carol", "reason": _DONE["reason"], "confirm": "carol"}, request_only=True),
             _shown("done", _DONE, "201"),
             _shown("begun", _BEGUN, "202"),
+            _shown("under dual control", {"pending_act": 7}, "202"),
         ],
     }
 

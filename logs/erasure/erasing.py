@@ -27,7 +27,7 @@ from logs.erasure import copies, keys
 from logs.erasure.ledger import Ledger
 from logs.errors import Held
 from logs.export.jobs import new_id
-from logs.extensions import reason_against_erasure
+from logs.extensions import Deferral, deferral_of_erasure, reason_against_erasure
 from logs.models import Erasure, ErasureState
 from logs.models.erasure import UNFINISHED
 from logs.privacy.encryption.subject_keys import forget
@@ -50,11 +50,15 @@ class NewErasure:
     whence: Whence
 
 
-def erase(principal: Principal, asked: NewErasure) -> Erasure:
-    """Erase a data subject of the principal's tenant. Answers the erasure, which goes on if it is not `done`.
+def erase(principal: Principal, asked: NewErasure, *, is_confirmed: bool = False) -> Erasure | Deferral:
+    """Erase a data subject of the principal's tenant. Answers the erasure, which goes on if it is not `done`; or, where somebody else has to
+    confirm it (and it is not `is_confirmed`), what waits for that.
 
-    Raises Held, which is on record, and NotRecorded: then nothing was erased.
+    Raises Held, which is on record, NotAllowed and NotRecorded: then nothing was erased.
     """
+    deferral = None if is_confirmed else deferral_of_erasure(principal, asked.subject, asked.reason, asked.whence)
+    if deferral is not None:
+        return deferral
     erasure = _decide(principal, asked)
     if erasure.state == ErasureState.HELD:
         metadata = {"erasure": str(erasure.id), "held_because": erasure.held_because}

@@ -17,9 +17,17 @@ DECIDE_ERASURE = 7_265_021
 LEAD_FOLLOWERS = 7_265_035
 # Carrying out a restore (second key: its id), by the session of whoever does.
 RESTORE = 7_265_045
+# Changing retention policies (second key: a hash of the tenant).
+CHANGE_RETENTION = 7_265_050
 
 
 def lock_erasures(tenant_id: uuid.UUID) -> None:
     """From here to the end of the transaction, nobody else places a hold in the tenant or decides an erasure."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [DECIDE_ERASURE, str(tenant_id)])
+
+
+def lock_retention(tenant_id: uuid.UUID) -> None:
+    """From here to the end of the transaction, nobody else changes the tenant's retention policies."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [CHANGE_RETENTION, str(tenant_id)])

@@ -4,6 +4,24 @@
 both pure. `export.subject_report` puts them together.
 """
 
-from logs.subjects.whose import MAX_SUBJECT_LENGTH, digest_of, entries_about, is_any_about, is_named_in_log, name_in_log
+from logs.subjects.whose import (
+    MAX_SUBJECT_LENGTH,
+    digest_of,
+    entries_about,
+    is_any_about,
+    is_named_in_log,
+    meaning_pseudonyms,
+    name_in_log,
+    pseudonyms_of,
+)
 
-__all__ = ["MAX_SUBJECT_LENGTH", "digest_of", "entries_about", "is_any_about", "is_named_in_log", "name_in_log"]
+__all__ = [
+    "MAX_SUBJECT_LENGTH",
+    "digest_of",
+    "entries_about",
+    "is_any_about",
+    "is_named_in_log",
+    "meaning_pseudonyms",
+    "name_in_log",
+    "pseudonyms_of",
+]

@@ -34,7 +34,7 @@ def entries_about(cursor: Any, tenant_id: uuid.UUID, subject: str) -> Node:
 
     `cursor`: in a transaction that names the tenant. A pseudonym is known until the subject is erased.
     """
-    names = (subject, *_pseudonyms_of(cursor, tenant_id, subject))
+    names = (subject, *pseudonyms_of(cursor, tenant_id, subject))
     subject_key = catalogue_of(tenant_id).encryption.subject_key
     return AnyOf((TextIs("user_id", names), *((MetadataIs((subject_key,), subject),) if subject_key else ())))
 
@@ -44,7 +44,7 @@ def is_any_about(cursor: Any, tenant_id: uuid.UUID, subject: str, tree: Node) ->
 
     Whoever asks for a user by name means those entries too that hold their pseudonym.
     """
-    meant = meaning_pseudonyms(tree, subject, _pseudonyms_of(cursor, tenant_id, subject))
+    meant = meaning_pseudonyms(tree, subject, pseudonyms_of(cursor, tenant_id, subject))
     return _is_any(cursor, tenant_id, All((meant, entries_about(cursor, tenant_id, subject))))
 
 
@@ -81,11 +81,12 @@ def is_named_in_log(cursor: Any, tenant_id: uuid.UUID, pseudonyms: Sequence[str]
 
 def name_in_log(cursor: Any, tenant_id: uuid.UUID, subject: str) -> str | None:
     """What an entry may call the subject: by name where the log names them, else by their pseudonym. None: they have none."""
-    pseudonyms = _pseudonyms_of(cursor, tenant_id, subject)
+    pseudonyms = pseudonyms_of(cursor, tenant_id, subject)
     return subject if is_named_in_log(cursor, tenant_id, pseudonyms) else next(iter(pseudonyms), None)
 
 
-def _pseudonyms_of(cursor: Any, tenant_id: uuid.UUID, subject: str) -> list[str]:
+def pseudonyms_of(cursor: Any, tenant_id: uuid.UUID, subject: str) -> list[str]:
+    """Every pseudonym that the subject has or had, until they were erased. `cursor` as for `entries_about`."""
     cursor.execute(SELECT_PSEUDONYMS, [digest_of(tenant_id, subject)])
     return [row[0] for row in cursor.fetchall()]
 

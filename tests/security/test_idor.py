@@ -13,10 +13,11 @@ from urllib.parse import quote, urlencode
 import pytest
 from django.conf import settings
 from django.urls import get_resolver
+from django.utils import timezone
 
 from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
-from archival.models import Restore
+from archival.models import Cleanup, DualControl, PendingAct, Restore, RetentionPolicy
 from logs.export import running
 from logs.models import ActionDefinition, Alert, AlertRule, Delivery, DeliveryTarget, ExportJob, LogSettings, MaskingRule, SavedSearch
 from tests.alerting import evaluate
@@ -53,6 +54,7 @@ MADE: dict[str, dict[str, Any]] = {
     "viewer-tokens": {"query": f"user:{PLANTED}", "label": PLANTED},
     "erasures": {"subject": f"{PLANTED}-2", "reason": "they asked for it", "confirm": f"{PLANTED}-2"},
     "legal-holds": {"holds": "subject", "subject": f"{PLANTED}-3", "reason": f"a case of {PLANTED}"},
+    "retention-policies": {"name": PLANTED, "resource_types": [PLANTED], "hot_days": 100},
     "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
     "delivery-targets": {"name": PLANTED, "kind": "webhook", "url": f"https://hooks.example.com/{PLANTED}"},
     "alert-rules": {"name": PLANTED, "query": f"user:{PLANTED}", "condition": {"kind": "every_match"}, "group_by": ["user_id"], "description": PLANTED},
@@ -91,6 +93,12 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Victim:
     delivery = Delivery(tenant=tenant, target_id=made["delivery-targets"], message_id=PLANTED, type="test", notice=notice, **moments)
     delivery.save()
     made["deliveries"] = str(delivery.pk)
+    moment = timezone.now()
+    made["pending-acts"] = PendingAct.objects.create(
+        tenant=tenant, kind="erasure", what={"subject": PLANTED}, reason=PLANTED, asked_at=moment, expires_at=moment
+    ).pk
+    counted = {"entries_expected": 0, "query": f"user_id={PLANTED}"}
+    made["cleanups"] = Cleanup.objects.create(id=uuid.uuid4(), tenant=tenant, dry_run_at=moment, before=moment, created_at=moment, **counted).pk
     made["members"] = Membership.objects.get(tenant=tenant).pk
     secrets = [PLANTED, PLANTED.lower(), *entry_ids, job_id, key.prefix, str(tenant.id)]
     return Victim(tenant, alice, entry_ids, search_id, key.pk, job_id, done["file"]["url"], cursor, made, secrets)
@@ -140,6 +148,11 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/legal-holds/<int:id>": {"<int:id>": made("legal-holds")},
     "api/v1/legal-holds/<int:id>/release": {"<int:id>": made("legal-holds")},
     "api/v1/archive/restores/<int:id>": {"<int:id>": made("archive/restores")},
+    "api/v1/cleanups/<str:id>": {"<str:id>": made("cleanups", NO_UUID)},
+    "api/v1/pending-acts/<int:id>": {"<int:id>": made("pending-acts")},
+    "api/v1/pending-acts/<int:id>/confirm": {"<int:id>": made("pending-acts")},
+    "api/v1/pending-acts/<int:id>/refuse": {"<int:id>": made("pending-acts")},
+    "api/v1/retention-policies/<int:id>": {"<int:id>": made("retention-policies")},
     "api/v1/members/<int:pk>": {"<int:pk>": made("members")},
     "api/v1/viewer-tokens/<int:pk>": {"<int:pk>": made("viewer-tokens")},
     "api/v1/masking-rules/<int:id>": {"<int:id>": made("masking-rules")},
@@ -175,6 +188,9 @@ def state_of(victim: Victim) -> list[Any]:
         DeliveryTarget,
         Delivery,
         Restore,
+        RetentionPolicy,
+        PendingAct,
+        DualControl,
     )
     return [sorted(map(repr, model._default_manager.filter(**of_tenant).values())) for model in models] + [stored_count(victim.tenant)]
 

@@ -129,6 +129,7 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ("api/v1/legal-holds", "GET"): ((401, N, N, N, N, Y, Y), None),
     # On a subject whom no other test erases.
     ("api/v1/legal-holds", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody", "reason": "a case of no account"}),
+    ("api/v1/legal-holds/preview", "POST"): ((401, N, N, N, N, Y, Y), {"holds": "subject", "subject": "somebody"}),
     ("api/v1/legal-holds/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/legal-holds/<int:id>/release", "POST"): ((401, N, N, N, N, 404, 404), {"reason": "a case of no account"}),
     ("api/v1/archive/restores", "GET"): ((401, N, N, N, N, Y, Y), None),
@@ -138,6 +139,22 @@ TABLE: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {
     ),
     ("api/v1/archive/restores/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
     ("api/v1/archive/restores/<int:id>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/logs/cleanup", "DELETE"): ((401, N, N, N, N, 422, 422), None),
+    ("api/v1/cleanups", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/cleanups/<str:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/dual-control", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/dual-control", "PATCH"): ((401, N, N, N, N, Y, Y), {"waiting_hours": 0}),
+    ("api/v1/pending-acts", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/pending-acts/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/pending-acts/<int:id>/confirm", "POST"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/pending-acts/<int:id>/refuse", "POST"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/retention-policies", "GET"): ((401, N, N, N, N, Y, Y), None),
+    ("api/v1/retention-policies", "POST"): ((401, N, N, N, N, Y, Y), {"name": "new", "resource_types": ["nothing"], "hot_days": 100}),
+    ("api/v1/retention-policies/preview", "POST"): ((401, N, N, N, N, Y, Y), {"add": {"name": "another", "hot_days": 100}}),
+    ("api/v1/retention-policies/order", "PUT"): ((401, N, N, N, N, 422, 422), {"ids": [0]}),
+    ("api/v1/retention-policies/<int:id>", "GET"): ((401, N, N, N, N, 404, 404), None),
+    ("api/v1/retention-policies/<int:id>", "PATCH"): ((401, N, N, N, N, 404, 404), {"hot_days": 100}),
+    ("api/v1/retention-policies/<int:id>", "DELETE"): ((401, N, N, N, N, 404, 404), None),
     # Open to everybody: who may not sign in is told so by its own answer.
     ("api/v1/auth/token", "POST"): ((401,) * len(KINDS), {"username": "nobody", "password": "wrong"}),
     ("api/v1/auth/token/refresh", "POST"): ((401,) * len(KINDS), {"refresh": "x"}),
@@ -255,7 +272,7 @@ def test_route_answers_each_principal_by_its_rule(callers: dict[str, Api], entry
     assert answer.status_code == expected or answer.status_code // 100 == expected, answer.content
     if answer.status_code in (401, 403, 404):
         shown = answer.content.decode().replace(path, "")
-        for kind_of_thing in ("entry", "export job", "erasure"):
+        for kind_of_thing in ("entry", "export job", "erasure", "clean-up"):
             shown = shown.replace(f"no {kind_of_thing} {entry_id}", "")
         assert entry_id not in shown
         assert answer["Content-Type"] == "application/problem+json"
@@ -320,10 +337,18 @@ def test_strange_text_in_addresses_never_breaks_the_server(callers: dict[str, Ap
         "erasures/",
         "legal-holds?before=",
         "legal-holds?active=",
+        "legal-holds?due=",
         "legal-holds/",
         "archive/restores?before=",
         "archive/restores/",
         "logs?archived=",
+        "cleanups/",
+        "cleanups?cursor=",
+        "pending-acts/",
+        "pending-acts?before=",
+        "pending-acts?waiting=",
+        "retention-policies/",
+        "retention-policies?",
         "logs/export?format=ndjson&pseudonymise=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?signature=",
         "exports/019a2b3c-4d5e-7000-8000-00000000002a/file?expires=",

@@ -20,7 +20,9 @@ from logs.privacy.encryption.subject_keys import digest_secret
 from logs.storage.reading import tenant_transaction
 
 logger = logging.getLogger(__name__)
-PSEUDONYM = re.compile(r"p_[0-9a-f]{32}")
+# How every pseudonym begins.
+PREFIX = "p_"
+PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{32}}")
 # Plan: logs_data_key_subject.
 SELECT_PSEUDONYMS = "SELECT subject_digest, pseudonym FROM auditlog.logs_data_key_view WHERE subject_digest = ANY (%s::bytea[])"
 # Plan: logs_data_key_pseudonym.

@@ -138,10 +138,25 @@ def test_hold_whose_date_has_passed_is_due_and_holds_still(tenant: Tenant, admin
     hold = place(admin, until=until)
     assert hold["state"] == "active"
     LegalHold.objects.filter(pk=hold["id"]).update(until=timezone.now() - datetime.timedelta(seconds=1))
+    place(admin, until=until)
+    assert [found["id"] for found in admin.get(HOLDS, due="true").json()["results"]] == [hold["id"]]
     assert admin.get(f"{HOLDS}/{hold['id']}").json()["state"] == "due"
     assert_refused(erase(admin), 409, "held")
     released = release(admin, hold["id"])
+    assert admin.get(HOLDS, due="true").json()["results"] == []
     assert (released["state"], released["release_reason"]) == ("released", "The case is closed.")
+
+
+@pytest.mark.parametrize(
+    ("trial", "entries"),
+    [({"holds": "query", "query": "user:carol"}, 1), ({"holds": "subject", "subject": "carol"}, 1), ({"holds": "subject", "subject": "x"}, 0)],
+)
+def test_preview_counts_what_a_hold_would_hold(tenant: Tenant, admin: Api, carols: str, trial: dict[str, str], entries: int) -> None:
+    found = admin.post(f"{HOLDS}/preview", trial).json()
+    assert (found["entries"], found["of"] >= 1) == (entries, True)
+    assert admin.post(f"{HOLDS}/preview", {"holds": "tenant"}).json()["entries"] >= 1
+    assert_refused(admin.post(f"{HOLDS}/preview", {"holds": "query", "query": "("}), 422, "invalid", pointer="/query")
+    assert not LegalHold.objects.filter(tenant=tenant).exists()
 
 
 def test_hold_is_released_once(admin: Api) -> None:

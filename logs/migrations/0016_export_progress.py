@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('logs', '0013_own_entries'),
+        ('logs', '0015_deliveries'),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_sign_in'),
-        ('archival', '0002_segments'),
+        ('archival', '0003_retention'),
     ]
 
     operations = [
