@@ -78,7 +78,7 @@ def test_name_of_a_rule_adds_no_header(mailbox: Mailbox) -> None:
     sent(new_tenant(), title="x\r\nBcc: mallory@example.com\r\n\r\nbody")
     [message] = mailbox.messages
     assert message["Bcc"] is None
-    assert message["Subject"] == "[ERROR] x Bcc: mallory@example.com body"
+    assert " ".join(message["Subject"].split()) == "[ERROR] x Bcc: mallory@example.com body"
 
 
 def test_server_that_refuses_is_tried_again(mailbox: Mailbox) -> None:
