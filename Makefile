@@ -8,7 +8,7 @@ COMPILE := $(PYTHON_IN_VENV) -m uv pip compile --quiet --universal --generate-ha
 help: ## Show the targets (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-run: setup ## Start everything: PostgreSQL, Redis, web, worker, beat (Ctrl-C stops it; data stays in var/)
+run: setup ## Start everything: PostgreSQL, Redis, web, sequencer, followers, workers, beat (Ctrl-C stops it; data stays in var/)
 	@exec $(EMBEDDED) run
 
 test: setup-dev ## Run the tests on servers of their own (ARGS="tests/unit -k name" for some of them)
