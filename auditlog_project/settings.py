@@ -173,6 +173,12 @@ AUDITLOG_OUTBOUND_ALLOW = env.networks(
     "The addresses in this environment (AUDITLOG_CHECKPOINT_WEBHOOK, AUDITLOG_WITNESSES) need no such leave.",
 )
 
+AUDITLOG_FORWARD_URLS = env.items(
+    "AUDITLOG_FORWARD_URLS",
+    "",
+    "Object storages (`s3://bucket/prefix`) below which tenants may have their entries forwarded, with this installation's credentials. Empty: none.",
+)
+
 # -- mail ----------------------------------------------------------------------------------------------------------
 AUDITLOG_EMAIL_URL = env.text(
     "AUDITLOG_EMAIL_URL",
@@ -439,6 +445,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "Severity": ["INFO", "WARNING", "ERROR", "CRITICAL"],
         "Outcome": ["unknown", "success", "failure"],
         "MaskingKind": ["key", "pattern"],
+        "ForwarderKind": ["webhook", "splunk", "syslog", "objects"],
         "DeliveryTargetKind": ["webhook", "slack", "email"],
         "MaskingAction": ["redact", "partial", "hash", "encrypt", "drop"],
     },

@@ -6,6 +6,7 @@ from logs.models.delivery import Delivery, DeliveryAttempt, DeliveryState, Deliv
 from logs.models.entry import Entry, Outcome, Severity
 from logs.models.erasure import Erasure, ErasureState
 from logs.models.export import ExportJob, ExportState
+from logs.models.forwarder import Forwarder, ForwarderKind
 from logs.models.masking import BuiltInMasking, MaskedField, MaskingAction, MaskingKind, MaskingRule
 from logs.models.saved_search import SavedSearch
 from logs.models.verification import VerificationResult, VerificationRun
@@ -33,6 +34,8 @@ __all__ = [
     "ErasureState",
     "ExportJob",
     "ExportState",
+    "Forwarder",
+    "ForwarderKind",
     "LogSettings",
     "MaskedField",
     "MaskingAction",

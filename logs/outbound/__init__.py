@@ -8,5 +8,6 @@ the operator's environment also machines inside (docs/decisions/0025).
 
 from logs.outbound.addresses import Reach, fault_of_address
 from logs.outbound.calling import Answer, CallFailed, DestinationRefused, OutboundError, check_url, post
+from logs.outbound.connecting import connect
 
-__all__ = ["Answer", "CallFailed", "DestinationRefused", "OutboundError", "Reach", "check_url", "fault_of_address", "post"]
+__all__ = ["Answer", "CallFailed", "DestinationRefused", "OutboundError", "Reach", "check_url", "connect", "fault_of_address", "post"]

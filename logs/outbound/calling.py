@@ -164,7 +164,7 @@ class _Network(httpcore.NetworkBackend):
         self._system = httpcore.SyncBackend()
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Any = None) -> Any:
-        addresses = _within(self._resolve, host, port, _remaining(self._deadline))
+        addresses = resolved_within(self._resolve, host, port, _remaining(self._deadline))
         if not addresses:
             raise CallFailed(f"{host} has no address.")
         for address in addresses:
@@ -210,7 +210,7 @@ def _remaining(deadline: float) -> float:
     return seconds
 
 
-def _within(resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[Address]:
+def resolved_within(resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[Address]:
     """The resolver's answer, if it comes in time. The system's has no time limit of its own to give: it is left to end by itself."""
     answers: queue.SimpleQueue[Sequence[Address] | Exception] = queue.SimpleQueue()
 

@@ -19,7 +19,7 @@ from accounts.api_keys import create_api_key
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant, ViewerToken
 from archival.models import Cleanup, DualControl, PendingAct, Restore, RetentionPolicy
 from logs.export import running
-from logs.models import ActionDefinition, Alert, AlertRule, Delivery, DeliveryTarget, ExportJob, LogSettings, MaskingRule, SavedSearch
+from logs.models import ActionDefinition, Alert, AlertRule, Delivery, DeliveryTarget, ExportJob, Forwarder, LogSettings, MaskingRule, SavedSearch
 from tests.alerting import evaluate
 from tests.api import LOGS, Api, assert_refused, entry, stored_count
 from tests.exporting import EXPORT, EXPORTS
@@ -56,6 +56,7 @@ MADE: dict[str, dict[str, Any]] = {
     "legal-holds": {"holds": "subject", "subject": f"{PLANTED}-3", "reason": f"a case of {PLANTED}"},
     "retention-policies": {"name": PLANTED, "resource_types": [PLANTED], "hot_days": 100},
     "masking-rules": {"name": PLANTED, "kind": "key", "pattern": f"{PLANTED}_secret"},
+    "forwarders": {"name": PLANTED, "kind": "webhook", "url": f"https://siem.example.com/{PLANTED}", "query": f"user:{PLANTED}"},
     "delivery-targets": {"name": PLANTED, "kind": "webhook", "url": f"https://hooks.example.com/{PLANTED}"},
     "alert-rules": {"name": PLANTED, "query": f"user:{PLANTED}", "condition": {"kind": "every_match"}, "group_by": ["user_id"], "description": PLANTED},
     "archive/restores": {"from": "2001-01-01T00:00:00Z", "to": "2001-01-02T00:00:00Z", "days": 1, "query": PLANTED, "reason": f"a case of {PLANTED}"},
@@ -159,6 +160,7 @@ NAMED: dict[str, dict[str, Named]] = {
     "api/v1/alert-rules/<int:id>": {"<int:id>": made("alert-rules")},
     "api/v1/alert-rules/<int:id>/mute": {"<int:id>": made("alert-rules")},
     **{f"api/v1/delivery-targets/<int:id>{deed}": {"<int:id>": made("delivery-targets")} for deed in ("", "/rotate-secret", "/test", "/replay")},
+    **{f"api/v1/forwarders/<int:id>{deed}": {"<int:id>": made("forwarders")} for deed in ("", "/pause", "/resume", "/replay")},
     "api/v1/deliveries/<str:id>": {"<str:id>": made("deliveries", str(uuid.UUID(int=5)))},
     "api/v1/deliveries/<str:id>/replay": {"<str:id>": made("deliveries", str(uuid.UUID(int=5)))},
     "api/v1/alerts/<int:id>": {"<int:id>": made("alerts")},
@@ -187,6 +189,7 @@ def state_of(victim: Victim) -> list[Any]:
         AlertRule,
         DeliveryTarget,
         Delivery,
+        Forwarder,
         Restore,
         RetentionPolicy,
         PendingAct,

@@ -9,9 +9,10 @@ from django.core.management.base import BaseCommand
 
 from logs.alerts import evaluating
 from logs.following.running import Discover, Followers
+from logs.forwarding import following
 
 # What finds the followers there are: a function of each room that has some.
-DISCOVER: list[Discover] = [evaluating.followers]
+DISCOVER: list[Discover] = [evaluating.followers, following.followers]
 
 
 class Command(BaseCommand):

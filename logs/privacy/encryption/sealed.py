@@ -16,7 +16,7 @@ from psycopg import sql
 from logs.privacy.encryption.master_keys import KeyLost, MasterKeys, master_keys
 
 ID_CHARACTERS = 16
-SEALED_TABLES = ("logs_deliverytarget",)
+SEALED_TABLES = ("logs_deliverytarget", "logs_forwarder")
 COUNT_BY_KEY = "SELECT convert_from(substring(sealed FROM 1 FOR 16), 'UTF8'), count(*) FROM {} GROUP BY 1 ORDER BY 1"
 # Plan: the table's primary key, in order; such tables are small.
 SELECT_OLD = "SELECT id, seal_key::text, sealed FROM {} WHERE substring(sealed FROM 1 FOR 16) <> %s AND id > %s ORDER BY id LIMIT %s"
