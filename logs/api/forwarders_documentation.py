@@ -33,7 +33,7 @@ _FORWARDER = {
 }
 _DETAIL = "The operator allows no forwarding there: AUDITLOG_FORWARD_URLS names the object storages that may be used."
 INVALID_FORWARDER = problem_response(
-    422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/url", "code": "not_allowed", "detail": _DETAIL}]
+    422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/url", "code": "storage_not_allowed", "detail": _DETAIL}]
 )
 _NO_POSITION = "The log has the positions 0 to 1041."
 NO_POSITION = problem_response(

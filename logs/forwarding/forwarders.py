@@ -187,7 +187,9 @@ def _fault_of_url(new: NewForwarder) -> Fault | None:
             # Judges a number by what it means; of names it is told when they are called.
             check_url(f"http://{parts.netloc.rpartition(':')[0] if port else parts.netloc}:{max(port or 1024, 1024)}/", reach=Reach.PUBLIC)
         elif not is_allowed(new.url) or ".." in new.url.split("/"):
-            return Fault("/url", "not_allowed", "The operator allows no forwarding there: AUDITLOG_FORWARD_URLS names the object storages that may be used.")
+            return Fault(
+                "/url", "storage_not_allowed", "The operator allows no forwarding there: AUDITLOG_FORWARD_URLS names the object storages that may be used."
+            )
     except DestinationRefused as error:
         return Fault("/url", "bad_address", str(error))
     except ValueError:

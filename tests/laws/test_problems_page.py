@@ -23,6 +23,7 @@ COMPUTED = {
     ("logs/ingest/faults.py", "fault_of"): "`_CODES`, and `invalid`",
     ("logs/search/grammar.py", "refuse"): "the first argument of `refuse`",
     ("logs/alerts/definition.py", "check_rule"): "the codes of the query language, at another pointer",
+    ("logs/forwarding/forwarders.py", "check_forwarder"): "the codes of the query language, at another pointer",
     ("archival/holds.py", "check_hold"): "the codes of the query language, at another pointer",
     ("archival/restoring.py", "check_restore"): "the codes of the query language, at another pointer",
 }

@@ -29,7 +29,7 @@ from logs.forwarding.destinations import NotTaken
 from logs.forwarding.following import OBJECT_SECONDS, ForwarderFollower
 from logs.models import Forwarder, ForwarderKind
 from tests.api import Api, assert_refused
-from tests.delivering import Call, Receiver, receiving
+from tests.delivering import NO_CONTENT, Call, Receiver, Reply, receiving
 from tests.sequencing import now, sequence_all
 from tests.storing import new_tenant, new_token, store
 from tests.web import CHECKOUT, product_environment, wait_until
@@ -244,7 +244,7 @@ def test_object_storage_that_the_operator_does_not_name_is_refused(tenant: Tenan
     for url in (f"file://{tmp_path}", "s3://ours/forwarded-not", "s3://ours/forwarded/../secret", "s3://ours"):
         with pytest.raises(Invalid) as refused:
             forwarder(tenant, ForwarderKind.OBJECTS, url)
-        assert [fault.code for fault in refused.value.faults] == ["not_allowed"]
+        assert [fault.code for fault in refused.value.faults] == ["storage_not_allowed"]
 
 
 class Rsyslog:
@@ -370,7 +370,12 @@ def test_killed_process_of_the_followers_is_followed_by_another_and_skips_nothin
     ids = commit(tenant, 4_000)
     row, _ = forwarder(tenant, ForwarderKind.WEBHOOK, receiver.url)
     # Slow enough to be killed in the middle.
-    receiver.reply = lambda _number: time.sleep(0.3) or (204, {}, b"")
+
+    def reply(_number: int) -> Reply:
+        time.sleep(0.3)
+        return NO_CONTENT
+
+    receiver.reply = reply
     try:
         for taken in (2, 5, 10**9):
             process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
