@@ -65,6 +65,9 @@ def test_a_day_within_the_hot_days_has_a_partition_of_its_own(settings: Settings
     assert bounds(found) == (TODAY - 40 * DAY, TODAY - 39 * DAY)
     assert found.name == f"logs_entry_{found.lower_at:%Y%m%d}_{found.upper_at:%Y%m%d}"
     edge = TODAY - settings.AUDITLOG_HOT_DAYS * DAY
+    if any(one.upper_at - one.lower_at > DAY for one in all_partitions() if one.lower_at <= edge < one.upper_at):
+        # Entries from before the hot days, of other tests in this database, have made the edge's month.
+        drop(edge)
     assert bounds(ensure(edge)) == (edge, edge + DAY)
 
 
