@@ -243,11 +243,11 @@ def _filtered(rows: QuerySet[Delivery], query: QueryDict) -> QuerySet[Delivery]:
     return rows.order_by("-created_at", "-id")
 
 
-def _answer(target: DeliveryTarget, secret: str = "", *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+def _answer(target: DeliveryTarget, secret: str | None = None, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     return json_response(_target(target, secret), status=status, headers={"ETag": etag_of(target), **(headers or {})})
 
 
-def _target(row: DeliveryTarget, secret: str = "") -> TargetOutput:
+def _target(row: DeliveryTarget, secret: str | None = None) -> TargetOutput:
     counts = {name: getattr(row, name, None) for name in _COUNTS}
     if None in counts.values():
         counts = DeliveryTarget.objects.filter(pk=row.pk).aggregate(**_COUNTS)

@@ -140,12 +140,12 @@ def _possible(id: int) -> int:
     return id
 
 
-def _answer(row: Forwarder, secret: str = "", *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+def _answer(row: Forwarder, secret: str | None = None, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     output = _output(row, tree_size_of(row.tenant_id), _now(), secret)
     return json_response(output, status=status, headers={"ETag": etag_of(row), **(headers or {})})
 
 
-def _output(row: Forwarder, tree_size: int, now: datetime.datetime, secret: str = "") -> ForwarderOutput:
+def _output(row: Forwarder, tree_size: int, now: datetime.datetime, secret: str | None = None) -> ForwarderOutput:
     behind = max(0, tree_size - 1 - row.position)
     since = row.caught_up_at or row.created_at
     return ForwarderOutput(
