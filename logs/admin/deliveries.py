@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -15,9 +16,9 @@ from accounts.recorded_admin import RecordedAdmin
 from logs.deliveries import NewTarget, change_target, create_target, replay
 from logs.deliveries.recording import DELIVERY, TARGET
 from logs.deliveries.secrets import secrets_of
-from logs.deliveries.targets import check_target
+from logs.deliveries.targets import MAX_TARGETS, check_target
 from logs.models import Delivery, DeliveryAttempt, DeliveryTarget
-from logs.privacy.encryption.master_keys import KeyLost
+from logs.privacy.encryption.master_keys import KeyLost, master_keys
 
 
 class DeliveryTargetForm(forms.ModelForm):
@@ -38,9 +39,13 @@ class DeliveryTargetForm(forms.ModelForm):
         addresses = tuple(given.get("email_addresses") or ())
         try:
             url = given["url"] or ("" if is_new else secrets_of(self.instance).url)
-        except KeyLost as error:
+        except (KeyLost, ImproperlyConfigured) as error:
             raise forms.ValidationError("The target's secrets can't be opened: delete it and make another.") from error
         self.new_target = NewTarget(name=given["name"], kind=kind, url=url, email_addresses=addresses, is_active=given["is_active"])
+        try:
+            master_keys()
+        except ImproperlyConfigured as error:
+            raise forms.ValidationError("This installation has no master key, so no address can be kept.") from error
         try:
             check_target(self.new_target)
         except Invalid as error:
@@ -48,6 +53,8 @@ class DeliveryTargetForm(forms.ModelForm):
                 name = fault.pointer.removeprefix("/").partition("/")[0]
                 self.add_error(name if name in self.fields else None, fault.detail)
         tenant = given["tenant"] if is_new else self.instance.tenant
+        if is_new and DeliveryTarget.objects.filter(tenant=tenant).count() >= MAX_TARGETS:
+            raise forms.ValidationError(f"There are {MAX_TARGETS} targets, and no more are kept.")
         if DeliveryTarget.objects.filter(tenant=tenant, name=given["name"]).exclude(pk=self.instance.pk).exists():
             self.add_error("name", "There is a delivery target of this name already.")
         return given

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
+from accounts.models import Tenant
 from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
 from logs.deliveries.secrets import SigningSecret, TargetSecrets, keep_secrets, secrets_of
 from logs.deliveries.signing import new_secret
@@ -82,6 +83,8 @@ def create_target(tenant_id: uuid.UUID, made_by: str, new: NewTarget) -> tuple[D
         keep_secrets(target, TargetSecrets(new.url, (SigningSecret(secret),) if secret else ()))
         target.host = _host_of(new)
         with transaction.atomic():
+            # One after the other, or two at once would pass the limit together.
+            Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
             if DeliveryTarget.objects.filter(tenant_id=tenant_id).count() >= MAX_TARGETS:
                 raise Invalid([Fault("", "too_many_delivery_targets", f"There are {MAX_TARGETS} targets, and no more are kept. Delete one first.")])
             target.save()
@@ -102,7 +105,7 @@ def change_target(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], eta
             target = _locked(tenant_id, id, etags)
             try:
                 secrets = secrets_of(target)
-            except KeyLost as error:
+            except (KeyLost, ImproperlyConfigured) as error:
                 raise Invalid([Fault("", "no_master_key", "The target's secrets can't be opened: delete it and make another.")]) from error
             kind, addresses = target.kind, tuple(target.email_addresses)
             new = replace(NewTarget(name=target.name, kind=kind, url=secrets.url, email_addresses=addresses, is_active=target.is_active), **changes)
@@ -129,7 +132,7 @@ def rotate_secret(tenant_id: uuid.UUID, id: int, overlap_seconds: int, etags: Co
             raise Invalid([Fault("", "not_of_kind", "Only webhooks are signed.")])
         try:
             secrets = secrets_of(target)
-        except KeyLost as error:
+        except (KeyLost, ImproperlyConfigured) as error:
             raise Invalid([Fault("", "no_master_key", "The target's secrets can't be opened: delete it and make another.")]) from error
         secret, until = new_secret(), now + datetime.timedelta(seconds=overlap_seconds)
         # One that ends sooner, or has no end yet: of more than two, the older ones end now.

@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,6 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from accounts.models import Role, Tenant
 from accounts.problems import Invalid
@@ -337,6 +343,66 @@ def test_syslog_server_that_dies_with_what_it_was_sent_gets_it_again(tenant: Ten
         follower.step()
         wait_until(lambda: b"".join(got).count(b"auditlog@32473") == 20, "all of it comes again")
         follower._close()
+
+
+def certified(folder: Path) -> tuple[str, ssl.SSLContext]:
+    """A certificate of 127.0.0.1 that signs itself, in PEM, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "siem")])
+    at = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(at - datetime.timedelta(hours=1))
+        .not_valid_after(at + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    (folder / "siem.pem").write_bytes(pem + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "siem.pem")
+    return pem.decode(), context
+
+
+def test_syslog_over_tls_goes_to_the_server_of_the_certificate_alone(tenant: Tenant, tmp_path: Path) -> None:
+    ids = commit(tenant, 30)
+    pem, context = certified(tmp_path)
+    got: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def take() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
+                    while piece := wrapped.recv(65_536):
+                        got.append(piece)
+
+        threading.Thread(target=take, daemon=True).start()
+        url = f"syslog+tls://127.0.0.1:{listener.getsockname()[1]}"
+        stranger, _ = forwarder(tenant, ForwarderKind.SYSLOG, url)
+        with pytest.raises(NotTaken, match="certificate"):
+            ForwarderFollower(stranger.pk).step()
+        assert got == []
+        row, _ = create_forwarder(tenant.id, "user:root", NewForwarder(name="known", kind=ForwarderKind.SYSLOG, url=url, certificate=pem), now(), 0)
+        follower = ForwarderFollower(row.pk)
+        follower.step()
+        wait_until(lambda: b"".join(got).count(b"auditlog@32473") == 30, "all of it has come")
+        follower._close()
+        listener.shutdown(socket.SHUT_RDWR)
+    stream, found = b"".join(got), []
+    while stream:
+        length, _, stream = stream.partition(b" ")
+        message, stream = stream[: int(length)], stream[int(length) :]
+        found.append(json.loads(message.partition(b"\xef\xbb\xbf")[2])["id"])
+    assert found == ids
 
 
 def test_hanging_destination_holds_no_other_up(tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
