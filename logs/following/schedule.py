@@ -36,7 +36,7 @@ class _Turn:
 def pause_seconds(failures: int) -> float:
     """How long a follower rests after so many failures in a row (at least one)."""
     # The exponent is bounded: a follower may fail for years.
-    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10))
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
 
 
 class Schedule:

@@ -40,7 +40,8 @@ def test_containers_are_the_processes_of_make_run_and_get_no_more_secrets() -> N
         assert {process for process in processes if name in services[process]["secrets"]} == {process for process in processes if variable in given[process]}
     for process in ("sequencer", "follower"):
         assert services[process]["command"][-1] == processes[process][-1]
-    assert "archival" in services["archiver"]["command"] and "archival" in processes["archiver"]
+    assert "archival" in services["archiver"]["command"]
+    assert "archival" in processes["archiver"]
 
 
 def test_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:

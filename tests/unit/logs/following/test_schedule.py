@@ -151,7 +151,8 @@ def test_follower_that_is_missing_is_not_stepped_again_and_a_known_one_keeps_its
     schedule.set_followers([failing, gone])
     schedule.open(True)
     with running(schedule, threads=1):
-        assert failing.reached.wait(PATIENCE_SECONDS) and gone.reached.wait(PATIENCE_SECONDS)
+        assert failing.reached.wait(PATIENCE_SECONDS)
+        assert gone.reached.wait(PATIENCE_SECONDS)
         new = Steps("new", lambda _: False)
         schedule.set_followers([Steps("failing", lambda _: True), new])
         assert new.reached.wait(PATIENCE_SECONDS)
