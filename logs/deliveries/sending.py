@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from logs.deliveries.channels import TIMEOUT_SECONDS, Tried, attempt
@@ -57,6 +57,8 @@ def send(target_id: int, clock: Clock = now_utc) -> int:
             if not _renew(target, claim, clock()):
                 return attempts
             started_at, started = clock(), time.monotonic()
+            # To the pool: a thread that waits for somebody else's server holds no connection.
+            connection.close()
             tried = attempt(target, delivery, started_at)
             attempts += 1
             _keep(target, delivery, tried, started_at, int((time.monotonic() - started) * 1000), clock())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gzip
-import select
 import socket
 import ssl
 import struct
@@ -263,9 +262,16 @@ class Syslog:
         connection = self._connection
         if connection is None:
             return
-        while select.select([connection], [], [], 0)[0]:
-            if not connection.recv(4096):
-                raise ConnectionResetError
+        # Without waiting: what there is to read may be TLS's own (tickets of a session), and no data.
+        connection.settimeout(0)
+        try:
+            while True:
+                if not connection.recv(4096):
+                    raise ConnectionResetError
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
+        finally:
+            connection.settimeout(TIMEOUT_SECONDS)
 
 
 def _unacknowledged_bytes(connection: socket.socket) -> int:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.db.models import F
 
 from logs.deliveries.channels import cleaned
@@ -87,6 +88,8 @@ class ForwarderFollower:
         if row.kind == ForwarderKind.OBJECTS:
             entries, last = self._object_of(row, entries, last)
         if entries:
+            # To the pool: a thread that waits for somebody else's server holds no connection.
+            connection.close()
             destination.send(Batch(row.tenant_id, row.tenant.slug, self._sent + 1, last, entries))
         self._sent = last
         settled = destination.settled(self._monotonic())
