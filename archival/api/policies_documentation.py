@@ -74,7 +74,7 @@ def add_policy_with(given: type, output: type, act: type) -> dict[str, Any]:
     return {
         "operation_id": "retention_policies_create",
         "summary": "Make a retention policy",
-        "description": f"It counts from the archiver's next run on. {_ASKS}",
+        "description": f"Nothing moves or purges entries by policy yet: it can be made, previewed, ordered and locked, and takes no effect. {_ASKS}",
         "parameters": [TENANT],
         "request": given,
         "responses": {201: OpenApiResponse(output, description="Made. `Location` is its address."), 202: waits(act), 422: INVALID},

@@ -55,7 +55,7 @@ class RestoreOutput(msgspec.Struct, omit_defaults=True):
     reason: str
     asked_by: Annotated[str, Meta(description="key:<prefix> or user:<name>.")]
     asked_at: datetime.datetime
-    kept_until: Annotated[datetime.datetime, Meta(description="From then on the archiver may free them again.")]
+    kept_until: Annotated[datetime.datetime, Meta(description="Until then they stay in the database. Nothing frees them afterwards yet.")]
     attempts: Annotated[int, Meta(description="How often it was begun.")]
     entries_restored: Annotated[int, Meta(description="Those that were in the database already are not counted.")]
     query: str | None = None
