@@ -206,42 +206,43 @@ class Syslog:
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._connection: socket.socket | None = None
-        # What was sent and has not settled: when, and the last position. Oldest first.
-        self._sent: list[tuple[float, int]] = []
+        # What was sent and has not settled: when, the last position, and how many bytes this connection has been given with it. Oldest first.
+        self._sent: list[tuple[float, int, int]] = []
+        self._given_bytes = 0
 
     def send(self, batch: Batch) -> None:
         try:
             connection = self._connection or self._connect()
             self._check_alive()
-            connection.sendall(b"".join(framed(message_of(one.entry, one.position, one.encoded, batch.tenant)) for one in batch.entries))
+            content = b"".join(framed(message_of(one.entry, one.position, one.encoded, batch.tenant)) for one in batch.entries)
+            connection.sendall(content)
         except OutboundError as error:
             self.close()
             raise NotTaken(str(error)) from error
         except OSError as error:
             self.close()
             raise NotTaken(f"The connection broke: {type(error).__name__}.") from error
-        self._sent.append((time.monotonic(), batch.last))
+        self._given_bytes += len(content)
+        self._sent.append((time.monotonic(), batch.last, self._given_bytes))
 
     def settled(self, now: float) -> int | None:
         if not self._sent:
             return None
         try:
             self._check_alive()
-            is_taken = self._connection is not None and _unacknowledged_bytes(self._connection) == 0
+            # While there is always more to send the queue is never empty. TLS makes bytes more, never fewer, so that this is too few at worst.
+            taken_bytes = self._given_bytes - _unacknowledged_bytes(self._connection) if self._connection is not None else 0
         except OSError as error:
             self.close()
             raise NotTaken(f"The connection broke: {type(error).__name__}.") from error
         done = -1
-        while is_taken and self._sent and now - self._sent[0][0] >= SETTLE_SECONDS:
+        while self._sent and self._sent[0][2] <= taken_bytes and now - self._sent[0][0] >= SETTLE_SECONDS:
             done = self._sent.pop(0)[1]
         return done
 
-    @property
-    def is_settled(self) -> bool:
-        return not self._sent
-
     def close(self) -> None:
         self._sent.clear()
+        self._given_bytes = 0
         if self._connection is not None:
             with contextlib.suppress(OSError):
                 self._connection.close()

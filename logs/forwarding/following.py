@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import F
 
+from accounts.problems import Unavailable
 from logs.deliveries.channels import cleaned
 from logs.errors import InvalidQuery, TooExpensive
 from logs.following import Follower
@@ -63,9 +64,15 @@ class ForwarderFollower:
             if row.version != self._version:
                 self._begin(row)
             return self._send(row)
-        except (NotTaken, KeyLost, ImproperlyConfigured, InvalidQuery, TooExpensive) as error:
+        except DatabaseError:
+            # It can't be told in the row.
             self._close()
-            text = cleaned(str(error) or type(error).__name__, 300)
+            raise
+        except Exception as error:
+            self._close()
+            is_foreseen = isinstance(error, (NotTaken, KeyLost, ImproperlyConfigured, InvalidQuery, Unavailable, TooExpensive))
+            # The text of what nobody foresaw may hold anything; it is in the server's log.
+            text = cleaned(str(error) if is_foreseen and str(error) else type(error).__name__, 300)
             Forwarder.objects.filter(pk=row.pk).update(failure_count=F("failure_count") + 1, last_error=text, failed_at=self._clock())
             raise NotTaken(f"forwarder {row.pk} of tenant {row.tenant_id}: {text}") from error
 

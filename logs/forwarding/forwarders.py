@@ -114,10 +114,13 @@ def change_forwarder(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], 
                 is_active=row.is_active,
             )
             new = replace(known, **changes)
+            if old.token and "token" not in changes and _place_of(new.url) != _place_of(old.url):
+                # Else whoever may change the address, and may not see the token, has it sent to a server of their own.
+                raise Invalid([Fault("/token", "missing_field", "With an address at another server the token has to be given again.")])
             check_forwarder(new, now)
             keep_secrets(row, Secrets(new.url, new.token, old.secret, new.index, new.certificate))
-            if new.url != old.url:
-                # What was begun as one object was begun elsewhere.
+            if new.url != old.url or new.query != row.query:
+                # What was begun as one object was begun elsewhere, or has other entries.
                 row.pending_last = None
             row.name, row.query, row.is_active, row.host = new.name, new.query, new.is_active, _host_of(new)
             return _saved(row)
@@ -202,9 +205,19 @@ def _faults_of_certificate(new: NewForwarder) -> list[Fault]:
         return [Fault("/certificate", "not_of_kind", "Only syslog has a certificate.")]
     try:
         ssl.create_default_context(cadata=new.certificate)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):
+        # TypeError: text that is not of ASCII.
         return [Fault("/certificate", "bad_format", "A certificate is text in the form of PEM.")]
     return []
+
+
+def _place_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what makes one server of an address."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return url, "", None
 
 
 def _host_of(new: NewForwarder) -> str:

@@ -30,7 +30,7 @@ from cryptography.x509.oid import NameOID
 
 from accounts.models import Role, Tenant
 from accounts.problems import Invalid
-from logs.forwarding import NewForwarder, change_forwarder, create_forwarder, destinations, replay_from, switch
+from logs.forwarding import NewForwarder, change_forwarder, create_forwarder, destinations, following, replay_from, switch
 from logs.forwarding.destinations import NotTaken
 from logs.forwarding.following import OBJECT_SECONDS, ForwarderFollower
 from logs.models import Forwarder, ForwarderKind
@@ -345,6 +345,47 @@ def test_syslog_server_that_dies_with_what_it_was_sent_gets_it_again(tenant: Ten
         follower._close()
 
 
+def test_cursor_of_syslog_moves_while_there_is_always_more_to_send(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "BATCH_POSITIONS", 10)
+    # The last byte is never acknowledged: the next batch is on its way already.
+    monkeypatch.setattr(destinations, "_unacknowledged_bytes", lambda _connection: 1)
+    commit(tenant, 30)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        row, _ = forwarder(tenant, ForwarderKind.SYSLOG, f"syslog://127.0.0.1:{listener.getsockname()[1]}")
+        follower = ForwarderFollower(row.pk, monotonic=lambda: time.monotonic() + 2 * destinations.SETTLE_SECONDS)
+        moved = []
+        for _ in range(3):
+            follower.step()
+            moved.append(Forwarder.objects.get(pk=row.pk).position)
+        follower._close()
+    assert moved == [-1, 9, 19]
+
+
+def test_splunk_token_does_not_go_to_another_server(tenant: Tenant) -> None:
+    row, _ = forwarder(tenant, ForwarderKind.SPLUNK, "https://splunk.example.com:8088", token="t0ken")
+    with pytest.raises(Invalid) as found:
+        change_forwarder(tenant.id, row.pk, {"url": "https://mallory.example.com:8088"}, None, now())
+    assert [(fault.pointer, fault.code) for fault in found.value.faults] == [("/token", "missing_field")]
+    change_forwarder(tenant.id, row.pk, {"url": "https://splunk.example.com:8088/services/collector/event"}, None, now())
+    change_forwarder(tenant.id, row.pk, {"url": "https://other.example.com:8088", "token": "another"}, None, now())
+    assert destinations.secrets_of(Forwarder.objects.get(pk=row.pk)).token == "another"
+
+
+def test_what_nobody_foresaw_is_shown_by_its_kind_alone(tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(tenant, 3)
+    row, _ = forwarder(tenant, ForwarderKind.WEBHOOK, receiver.url)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("s3cr3t")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(destinations.Webhook, "send", fail)
+        with pytest.raises(NotTaken):
+            ForwarderFollower(row.pk).step()
+    row.refresh_from_db()
+    assert (row.last_error, row.failure_count, row.position) == ("ZeroDivisionError", 1, -1)
+
+
 def certified(folder: Path) -> tuple[str, ssl.SSLContext]:
     """A certificate of 127.0.0.1 that signs itself, in PEM, and a server's context with it."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -474,6 +515,7 @@ def has_failed(follower: ForwarderFollower) -> bool:
         ("splunk", "https://splunk.example.com", {"token": "a\r\nb"}, "/token", "bad_format"),
         ("webhook", "https://siem.example.com", {"token": "x"}, "/token", "not_of_kind"),
         ("syslog", "syslog+tls://siem.example.com", {"certificate": "none"}, "/certificate", "bad_format"),
+        ("syslog", "syslog+tls://siem.example.com", {"certificate": "\u00e9"}, "/certificate", "bad_format"),
         ("webhook", "https://siem.example.com", {"query": "severity:LOUD"}, "/query", "unknown_value"),
     ],
 )
@@ -506,7 +548,7 @@ def test_forwarder_is_made_read_changed_paused_replayed_and_deleted(tenant: Tena
     assert b"s3cr3t" not in made.content + first.content + admin.get(FORWARDERS).content
     row = Forwarder.objects.get(tenant=tenant)
     assert b"s3cr3t" not in bytes(row.sealed)
-    change_forwarder(tenant.id, row.pk, {"url": "https://other.example.com/"}, None, now())
+    change_forwarder(tenant.id, row.pk, {"url": "https://splunk.example.com/s3cr3t-too"}, None, now())
     assert destinations.secrets_of(Forwarder.objects.get(pk=row.pk)).token == "s3cr3t-token"
     assert admin.send("DELETE", path, None).status_code == 204
     assert admin.get(path).status_code == 404
