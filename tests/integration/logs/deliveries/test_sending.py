@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from standardwebhooks.webhooks import Webhook
 
 from accounts.models import Tenant
@@ -172,7 +172,15 @@ def test_hanging_target_holds_nobody_else_up(tenant: Tenant, receiver: Receiver,
     target, _ = new_target(tenant, receiver.url)
     receiver.hangs.set()
     [delivery] = tell(target, clock, "alert:1")
-    thread = threading.Thread(target=deliveries.send, args=(target.pk, clock))
+
+    def work() -> None:
+        try:
+            deliveries.send(target.pk, clock)
+        finally:
+            # To the pool: this thread ends.
+            connection.close()
+
+    thread = threading.Thread(target=work)
     thread.start()
     try:
         while not receiver.calls:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from django.db import connection
 
 from accounts.models import Role, Tenant
 from accounts.problems import Invalid
@@ -458,6 +459,9 @@ def test_hanging_destination_holds_no_other_up(tenant: Tenant, receiver: Receive
             ForwarderFollower(slow.pk).step()
         except NotTaken as error:
             failed.append(error)
+        finally:
+            # To the pool: this thread ends.
+            connection.close()
 
     thread = threading.Thread(target=step)
     thread.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-from asyncio import to_thread
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -58,16 +57,16 @@ def numbers_in(one: Client) -> list[int]:
     return [int(entry["message"]) for message in one.received for _, entry in entries_in(message)]
 
 
-async def changed(change: Callable[[], object]) -> None:
-    """`change()` in a thread that keeps no database connection."""
+async def to_thread(change: Callable[..., object], *arguments: object) -> None:
+    """`change(*arguments)` in a thread that keeps no database connection: each test has threads of its own, and the pool ten connections."""
 
     def work() -> None:
         try:
-            change()
+            change(*arguments)
         finally:
             connection.close()
 
-    await to_thread(work)
+    await asyncio.to_thread(work)
 
 
 def test_entries_come_as_they_get_their_positions(web: Web, tenant: Tenant) -> None:
@@ -265,7 +264,7 @@ def test_a_changed_role_changes_what_comes(web: Web, tenant: Tenant) -> None:
             await subscribed(one)
             await to_thread(store, tenant, [{"user_id": "bob"}])
             assert len(await one.entries(1)) == 1
-            await changed(lambda: Membership.objects.filter(tenant=tenant).update(role=Role.USER))
+            await to_thread(lambda: Membership.objects.filter(tenant=tenant).update(role=Role.USER))
             # The cache of credentials, and the look at them every two seconds.
             await asyncio.sleep(3.5)
             await to_thread(store, tenant, [{"user_id": "bob"}, {"user_id": "alice"}])
@@ -282,13 +281,13 @@ def test_a_viewer_sees_what_its_query_and_its_minter_leave(web: Web, tenant: Ten
     async def scenario() -> None:
         async with client(web.url, token) as one:
             await subscribed(one)
-            await changed(lambda: store(tenant, entries))
+            await to_thread(lambda: store(tenant, entries))
             assert [(entry["user_id"], entry["resource_type"]) for _, entry in await one.entries(2)] == [("bob", "invoice"), ("alice", "invoice")]
-            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(forced_query="-user:bob"))
+            await to_thread(lambda: AccessGrant.objects.filter(pk=grant.pk).update(forced_query="-user:bob"))
             await asyncio.sleep(3.5)
-            await changed(lambda: store(tenant, entries))
+            await to_thread(lambda: store(tenant, entries))
             assert [entry["user_id"] for _, entry in await one.entries(1)] == ["alice"]
-            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(is_active=False))
+            await to_thread(lambda: AccessGrant.objects.filter(pk=grant.pk).update(is_active=False))
             assert await one.end() == 4401
             assert one.received[-1]["problem"]["code"] == "revoked_viewer_token"
 
@@ -302,7 +301,7 @@ def test_a_grant_that_is_over_ends_the_stream(web: Web, tenant: Tenant) -> None:
     async def scenario() -> None:
         async with client(web.url, key) as one:
             await subscribed(one)
-            await changed(lambda: AccessGrant.objects.filter(pk=grant.pk).update(valid_until=datetime.datetime.now(datetime.UTC)))
+            await to_thread(lambda: AccessGrant.objects.filter(pk=grant.pk).update(valid_until=datetime.datetime.now(datetime.UTC)))
             assert await one.end() == 4403
 
     run(scenario)
