@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
 
 from accounts.schema import NOT_FOUND, UNAVAILABLE, problem_response
 from archival.api.pending_acts_documentation import WAITING_EXAMPLE
-from logs.api.documentation import INVALID_QUERY, TENANT, filter_parameters
+from logs.api.documentation import INVALID_QUERY, TENANT, filter_parameters, shown
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _ID = "019a2b3c-4d5e-7000-8000-00000000002a"
@@ -51,10 +51,6 @@ MORE = problem_response(
 )
 
 
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
-
-
 def clean_up_with(dry_run: type, output: type, act: type) -> dict[str, Any]:
     return {
         "operation_id": "cleanup",
@@ -87,7 +83,7 @@ def clean_up_with(dry_run: type, output: type, act: type) -> dict[str, Any]:
             422: INVALID_QUERY,
             503: UNAVAILABLE,
         },
-        "examples": [_shown("a dry run", _DRY_RUN), _shown("a job", _QUEUED, "202"), WAITING_EXAMPLE],
+        "examples": [shown("a dry run", _DRY_RUN), shown("a job", _QUEUED, "202"), WAITING_EXAMPLE],
     }
 
 
@@ -102,7 +98,7 @@ def list_cleanups_with(page: type) -> dict[str, Any]:
             TENANT,
         ],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_DONE], "next": None})],
+        "examples": [shown("a page", {"results": [_DONE], "next": None})],
     }
 
 
@@ -112,5 +108,5 @@ def get_cleanup_with(output: type) -> dict[str, Any]:
         "summary": "Watch a clean-up",
         "parameters": [OpenApiParameter("id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH), TENANT],
         "responses": {200: OpenApiResponse(output, description="The clean-up."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("done", _DONE)],
+        "examples": [shown("done", _DONE)],
     }

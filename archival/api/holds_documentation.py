@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from accounts.schema import NOT_FOUND, problem_response
 from archival.api.pending_acts_documentation import WAITING_EXAMPLE, waits
-from logs.api.documentation import INVALID_QUERY, TENANT
+from logs.api.documentation import INTEGER_ID, INVALID_QUERY, TENANT, shown
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _GIVEN = {"holds": "query", "query": "resource_type:invoice after:2026-01-01", "reason": "Case 4711: tax audit of 2026.", "until": "2027-01-31T00:00:00Z"}
@@ -31,11 +31,6 @@ _RELEASED = _HOLD | {
 }
 _DETAIL = "A hold on a query has to say which: query."
 INVALID = problem_response(422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/query", "code": "missing_field", "detail": _DETAIL}])
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_holds_with(page: type) -> dict[str, Any]:
@@ -51,7 +46,7 @@ def list_holds_with(page: type) -> dict[str, Any]:
             TENANT,
         ],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_HOLD], "next": None})],
+        "examples": [shown("a page", {"results": [_HOLD], "next": None})],
     }
 
 
@@ -66,7 +61,7 @@ def place_hold_with(given: type, output: type) -> dict[str, Any]:
         "parameters": [TENANT],
         "request": given,
         "responses": {201: OpenApiResponse(output, description="Placed. `Location` is its address."), 422: INVALID},
-        "examples": [OpenApiExample("a hold", value=_GIVEN, request_only=True), _shown("placed", _HOLD, "201")],
+        "examples": [OpenApiExample("a hold", value=_GIVEN, request_only=True), shown("placed", _HOLD, "201")],
     }
 
 
@@ -80,7 +75,7 @@ def preview_hold_with(given: type, output: type) -> dict[str, Any]:
         "responses": {200: OpenApiResponse(output, description="What it would hold."), 422: INVALID},
         "examples": [
             OpenApiExample("a hold", value={"holds": "query", "query": "resource_type:invoice after:2026-01-01"}, request_only=True),
-            _shown("a preview", {"entries": 4711, "of": 120000}),
+            shown("a preview", {"entries": 4711, "of": 120000}),
         ],
     }
 
@@ -89,9 +84,9 @@ def get_hold_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "legal_holds_get",
         "summary": "Read a legal hold",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The hold."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("a hold", _HOLD)],
+        "examples": [shown("a hold", _HOLD)],
     }
 
 
@@ -100,8 +95,8 @@ def release_hold_with(given: type, output: type, act: type) -> dict[str, Any]:
         "operation_id": "legal_holds_release",
         "summary": "Release a legal hold",
         "description": "It no longer holds anything, and stays on record. One that is released already stays as it was.",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="The hold as it is now."), 202: waits(act), 404: NOT_FOUND, 422: INVALID},
-        "examples": [OpenApiExample("why", value={"reason": "Case 4711 is closed."}, request_only=True), _shown("released", _RELEASED), WAITING_EXAMPLE],
+        "examples": [OpenApiExample("why", value={"reason": "Case 4711 is closed."}, request_only=True), shown("released", _RELEASED), WAITING_EXAMPLE],
     }

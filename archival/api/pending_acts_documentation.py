@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from accounts.api.etags import CHANGED, IF_MATCH
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import INVALID_QUERY, TENANT
+from logs.api.documentation import INTEGER_ID, INVALID_QUERY, TENANT, shown
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _SETTINGS = {"is_for_purges": True, "is_for_erasures": True, "is_for_releases": True, "waiting_hours": 24, "updated_by": "user:alice"}
@@ -41,11 +41,6 @@ INVALID = problem_response(422, "invalid", "The content is not right", _ONE, err
 OVER = problem_response(
     409, "act_over", "The pending act is decided already", "The pending act 7 is done, or its time to be confirmed is over.", state="done"
 )  # fmt: skip
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def waits(output: type) -> OpenApiResponse:
@@ -53,7 +48,7 @@ def waits(output: type) -> OpenApiResponse:
     return OpenApiResponse(output, description="Under dual control: it waits for a second Admin. `Location` is where to watch that.")
 
 
-WAITING_EXAMPLE = _shown("under dual control", _ASKED, "202")
+WAITING_EXAMPLE = shown("under dual control", _ASKED, "202")
 
 
 def get_dual_control_with(output: type) -> dict[str, Any]:
@@ -62,7 +57,7 @@ def get_dual_control_with(output: type) -> dict[str, Any]:
         "summary": "What needs a second Admin",
         "parameters": [TENANT],
         "responses": {200: OpenApiResponse(output, description="What needs one."), 422: INVALID_QUERY},
-        "examples": [_shown("everything", _SETTINGS)],
+        "examples": [shown("everything", _SETTINGS)],
     }
 
 
@@ -76,7 +71,7 @@ def change_dual_control_with(given: type, output: type, act: type) -> dict[str, 
         "responses": {200: OpenApiResponse(output, description="What needs one now."), 202: waits(act), 412: CHANGED, 422: INVALID},
         "examples": [
             OpenApiExample("purges, after a day", value={"is_for_purges": True, "waiting_hours": 24}, request_only=True),
-            _shown("changed", _SETTINGS),
+            shown("changed", _SETTINGS),
             WAITING_EXAMPLE,
         ],
     }
@@ -94,7 +89,7 @@ def list_acts_with(page: type) -> dict[str, Any]:
             TENANT,
         ],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_ASKED], "next": None})],
+        "examples": [shown("a page", {"results": [_ASKED], "next": None})],
     }
 
 
@@ -102,9 +97,9 @@ def get_act_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "pending_acts_get",
         "summary": "Read an act under dual control",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The act."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("done", _DONE)],
+        "examples": [shown("done", _DONE)],
     }
 
 
@@ -116,10 +111,10 @@ def confirm_act_with(output: type) -> dict[str, Any]:
             "For an Admin in person, other than who asked, who might ask for the same. The waiting time begins; when it is over the act is carried out, "
             "if both persons may still do it then."
         ),
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "request": None,
         "responses": {202: OpenApiResponse(output, description="Confirmed."), 404: NOT_FOUND, 409: OVER, 422: INVALID_QUERY},
-        "examples": [_shown("confirmed", _CONFIRMED, "202")],
+        "examples": [shown("confirmed", _CONFIRMED, "202")],
     }
 
 
@@ -128,8 +123,8 @@ def refuse_act_with(output: type) -> dict[str, Any]:
         "operation_id": "pending_acts_refuse",
         "summary": "Refuse an act",
         "description": "For any Admin, until it is carried out; and for who asked, to take it back.",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "request": None,
         "responses": {200: OpenApiResponse(output, description="Refused."), 404: NOT_FOUND, 409: OVER, 422: INVALID_QUERY},
-        "examples": [_shown("refused", _REFUSED)],
+        "examples": [shown("refused", _REFUSED)],
     }

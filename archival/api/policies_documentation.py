@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from accounts.api.etags import CHANGED, IF_MATCH
 from accounts.schema import NOT_FOUND, problem_response
 from archival.api.pending_acts_documentation import WAITING_EXAMPLE, waits
-from logs.api.documentation import INVALID_QUERY, TENANT
+from logs.api.documentation import INTEGER_ID, INVALID_QUERY, TENANT, shown
 
 _GIVEN = {"name": "Payments", "resource_types": ["payment", "invoice"], "hot_days": 180, "cold_days": 2555, "precedence": 10, "is_locked": True}
 _POLICY = {
@@ -48,15 +48,10 @@ _THEN = _DUE | {
 _PREVIEW = {"now": _DUE, "then": _THEN, "keeps_less": True, "confirm": "Debugging"}
 _DETAIL = "A locked policy can be lengthened, never shortened: at least 180 hot days."
 INVALID = problem_response(422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/hot_days", "code": "locked_policy", "detail": _DETAIL}])
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
 _ASKS = (
     "What would purge more than half of what is in the database now, or give everything an earlier end, has to be confirmed (422 "
     "`confirmation_needed`): the answer and the preview say by which name."
 )
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_policies_with(output: type) -> dict[str, Any]:
@@ -66,7 +61,7 @@ def list_policies_with(output: type) -> dict[str, Any]:
         "description": "All of the tenant, in the order in which they count: the first that matches an entry decides. The default comes last.",
         "parameters": [TENANT],
         "responses": {200: OpenApiResponse(output, description="The policies."), 422: INVALID_QUERY},
-        "examples": [_shown("policies", {"results": [_POLICY, _DEFAULT]})],
+        "examples": [shown("policies", {"results": [_POLICY, _DEFAULT]})],
     }
 
 
@@ -78,7 +73,7 @@ def add_policy_with(given: type, output: type, act: type) -> dict[str, Any]:
         "parameters": [TENANT],
         "request": given,
         "responses": {201: OpenApiResponse(output, description="Made. `Location` is its address."), 202: waits(act), 422: INVALID},
-        "examples": [OpenApiExample("a policy", value=_GIVEN, request_only=True), _shown("made", _POLICY, "201"), WAITING_EXAMPLE],
+        "examples": [OpenApiExample("a policy", value=_GIVEN, request_only=True), shown("made", _POLICY, "201"), WAITING_EXAMPLE],
     }
 
 
@@ -86,9 +81,9 @@ def get_policy_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "retention_policies_get",
         "summary": "Read a retention policy",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The policy."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("a policy", _POLICY)],
+        "examples": [shown("a policy", _POLICY)],
     }
 
 
@@ -97,10 +92,10 @@ def change_policy_with(given: type, output: type, act: type) -> dict[str, Any]:
         "operation_id": "retention_policies_change",
         "summary": "Change a retention policy",
         "description": f"What is absent stays as it is. A locked policy can be lengthened and widened, and nothing else. {_ASKS}",
-        "parameters": [_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="The policy as it is now."), 202: waits(act), 404: NOT_FOUND, 412: CHANGED, 422: INVALID},
-        "examples": [OpenApiExample("longer", value={"cold_days": 3650}, request_only=True), _shown("changed", _POLICY | {"cold_days": 3650}), WAITING_EXAMPLE],
+        "examples": [OpenApiExample("longer", value={"cold_days": 3650}, request_only=True), shown("changed", _POLICY | {"cold_days": 3650}), WAITING_EXAMPLE],
     }
 
 
@@ -110,7 +105,7 @@ def delete_policy_with(act: type) -> dict[str, Any]:
         "summary": "Delete a retention policy",
         "description": f"What it decided is decided by those after it. Neither a locked policy nor the default can be deleted. {_ASKS}",
         "parameters": [
-            _ID,
+            INTEGER_ID,
             OpenApiParameter("confirm", {"type": "string", "maxLength": 100}, description="The policy's name, where that is asked for."),
             IF_MATCH,
             TENANT,
@@ -128,7 +123,7 @@ def order_policies_with(given: type, output: type, act: type) -> dict[str, Any]:
         "parameters": [TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="The policies in their new order."), 202: waits(act), 422: INVALID},
-        "examples": [OpenApiExample("an order", value={"ids": [7]}, request_only=True), _shown("ordered", {"results": [_POLICY, _DEFAULT]}), WAITING_EXAMPLE],
+        "examples": [OpenApiExample("an order", value={"ids": [7]}, request_only=True), shown("ordered", {"results": [_POLICY, _DEFAULT]}), WAITING_EXAMPLE],
     }
 
 
@@ -142,6 +137,6 @@ def preview_policies_with(given: type, output: type) -> dict[str, Any]:
         "responses": {200: OpenApiResponse(output, description="What it would do."), 404: NOT_FOUND, 422: INVALID},
         "examples": [
             OpenApiExample("a short one", value={"add": {"name": "Debugging", "severities": ["INFO"], "hot_days": 7, "cold_days": 0}}, request_only=True),
-            _shown("a preview", _PREVIEW),
+            shown("a preview", _PREVIEW),
         ],
     }

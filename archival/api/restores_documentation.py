@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import INVALID_QUERY, TENANT
+from logs.api.documentation import INTEGER_ID, INVALID_QUERY, TENANT, shown
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _GIVEN = {
@@ -37,11 +37,6 @@ _DONE = _QUEUED | {
 }
 _DETAIL = "`to` has to be after `from`."
 INVALID = problem_response(422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/to", "code": "bad_range", "detail": _DETAIL}])
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_restores_with(page: type) -> dict[str, Any]:
@@ -55,7 +50,7 @@ def list_restores_with(page: type) -> dict[str, Any]:
             TENANT,
         ],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_DONE], "next": None})],
+        "examples": [shown("a page", {"results": [_DONE], "next": None})],
     }
 
 
@@ -70,7 +65,7 @@ def ask_restore_with(given: type, output: type) -> dict[str, Any]:
         "parameters": [TENANT],
         "request": given,
         "responses": {202: OpenApiResponse(output, description="On record; a worker copies them. `Location` is its address."), 422: INVALID},
-        "examples": [OpenApiExample("a restore", value=_GIVEN, request_only=True), _shown("queued", _QUEUED, "202")],
+        "examples": [OpenApiExample("a restore", value=_GIVEN, request_only=True), shown("queued", _QUEUED, "202")],
     }
 
 
@@ -78,9 +73,9 @@ def get_restore_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "archive_restores_get",
         "summary": "Read a restore",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The restore."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("a restore", _DONE)],
+        "examples": [shown("a restore", _DONE)],
     }
 
 
@@ -89,7 +84,7 @@ def end_restore_with(output: type) -> dict[str, Any]:
         "operation_id": "archive_restores_end",
         "summary": "End a restore",
         "description": "Its entries may leave the database again from now on. They stay in the archive. One that has ended already stays as it was.",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The restore as it is now."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("ended", _DONE | {"state": "ended"})],
+        "examples": [shown("ended", _DONE | {"state": "ended"})],
     }

@@ -9,9 +9,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from accounts.api.etags import CHANGED, IF_MATCH
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import INVALID_QUERY, TENANT
+from logs.api.documentation import BEFORE, INTEGER_ID, INVALID_QUERY, LIMIT, TENANT, shown
 from logs.models import AlertSeverity, AlertState
-from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _NEW = {
     "name": "Password guessing",
@@ -110,14 +109,7 @@ _CLOSED_DETAIL = "The alert is closed already."
 INVALID_HANDLING = problem_response(
     422, "invalid", "The content is not right", _CLOSED_DETAIL, errors=[{"pointer": "", "code": "closed", "detail": _CLOSED_DETAIL}]
 )
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
-_LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT})
-_BEFORE = OpenApiParameter("before", {"type": "integer", "minimum": 0}, description="From `next` of an answer.")
 _TIME = "RFC 3339, a date, or so long ago: `-7d`."
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_rules_with(page: type) -> dict[str, Any]:
@@ -125,9 +117,9 @@ def list_rules_with(page: type) -> dict[str, Any]:
         "operation_id": "alert_rules_list",
         "summary": "List alert rules",
         "description": "Newest first.",
-        "parameters": [_LIMIT, _BEFORE, TENANT],
+        "parameters": [LIMIT, BEFORE, TENANT],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_RULE], "next": None, "waiting_count": 0})],
+        "examples": [shown("a page", {"results": [_RULE], "next": None, "waiting_count": 0})],
     }
 
 
@@ -151,7 +143,7 @@ def create_rule_with(given: type, output: type) -> dict[str, Any]:
                 value={"name": "Billing is silent", "query": "source:key:0a1b2c3d4e5f", "condition": {"kind": "absence", "window_seconds": 3600}},
                 request_only=True,
             ),
-            _shown("kept", _RULE, "201"),
+            shown("kept", _RULE, "201"),
         ],
     }
 
@@ -160,9 +152,9 @@ def get_rule_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "alert_rules_get",
         "summary": "Read an alert rule",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The rule; `ETag` is its version."), 404: NOT_FOUND},
-        "examples": [_shown("a rule", _RULE)],
+        "examples": [shown("a rule", _RULE)],
     }
 
 
@@ -171,12 +163,12 @@ def change_rule_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "alert_rules_change",
         "summary": "Change an alert rule",
         "description": "With another query, condition or grouping it begins to count anew, from the present on; so it does when it is switched on.",
-        "parameters": [_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_RULE},
         "examples": [
             OpenApiExample("switch it off", value={"is_active": False}, request_only=True),
-            _shown("changed", _RULE | {"is_active": False}),
+            shown("changed", _RULE | {"is_active": False}),
         ],
     }
 
@@ -185,7 +177,7 @@ delete_rule: dict[str, Any] = {
     "operation_id": "alert_rules_delete",
     "summary": "Delete an alert rule",
     "description": "Its alerts stay.",
-    "parameters": [_ID, IF_MATCH, TENANT],
+    "parameters": [INTEGER_ID, IF_MATCH, TENANT],
     "responses": {204: None, 404: NOT_FOUND, 412: CHANGED},
 }
 
@@ -195,12 +187,12 @@ def mute_rule_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "alert_rules_mute",
         "summary": "Mute an alert rule",
         "description": "It counts on, and makes no alerts until then.",
-        "parameters": [_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_MUTE},
         "examples": [
             OpenApiExample("until tomorrow", value={"until": "2026-02-01T08:00:00Z"}, request_only=True),
-            _shown("muted", _RULE | {"muted_until": "2026-02-01T08:00:00Z"}),
+            shown("muted", _RULE | {"muted_until": "2026-02-01T08:00:00Z"}),
         ],
     }
 
@@ -220,8 +212,8 @@ def import_sigma_with(given: type, output: type) -> dict[str, Any]:
         },
         "examples": [
             OpenApiExample("a rule of CloudTrail", value={"sigma": _SIGMA, "fields": {"userIdentity.type": "metadata.identity.kind"}}, request_only=True),
-            _shown("shown", _IMPORTED),
-            _shown("kept", {"rules": [_IMPORTED["rules"][0] | {"id": 7}]}, "201"),
+            shown("shown", _IMPORTED),
+            shown("kept", {"rules": [_IMPORTED["rules"][0] | {"id": 7}]}, "201"),
         ],
     }
 
@@ -235,7 +227,7 @@ def test_rule_with(given: type, output: type) -> dict[str, Any]:
         "parameters": [TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="What the rule would have done."), 422: INVALID_TRIAL},
-        "examples": [OpenApiExample("a trial", value={"rule": _NEW, "days": 7}, request_only=True), _shown("three alerts", _TRIAL)],
+        "examples": [OpenApiExample("a trial", value={"rule": _NEW, "days": 7}, request_only=True), shown("three alerts", _TRIAL)],
     }
 
 
@@ -245,8 +237,8 @@ def list_alerts_with(page: type) -> dict[str, Any]:
         "summary": "List alerts",
         "description": "Newest first.",
         "parameters": [
-            _LIMIT,
-            _BEFORE,
+            LIMIT,
+            BEFORE,
             OpenApiParameter("state", OpenApiTypes.STR, many=True, enum=AlertState.values, description="Any of these."),
             OpenApiParameter("severity", OpenApiTypes.STR, many=True, enum=AlertSeverity.values, description="Any of these."),
             OpenApiParameter("rule_id", {"type": "integer", "minimum": 0}),
@@ -255,7 +247,7 @@ def list_alerts_with(page: type) -> dict[str, Any]:
             TENANT,
         ],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_ALERT], "next": None})],
+        "examples": [shown("a page", {"results": [_ALERT], "next": None})],
     }
 
 
@@ -263,9 +255,9 @@ def get_alert_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "alerts_get",
         "summary": "Read an alert",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The alert; `ETag` is its version."), 404: NOT_FOUND},
-        "examples": [_shown("an alert", _ALERT)],
+        "examples": [shown("an alert", _ALERT)],
     }
 
 
@@ -283,8 +275,8 @@ def _handled_with(given: type, output: type, state: str, operation_id: str, summ
         "operation_id": operation_id,
         "summary": summary,
         "description": description,
-        "parameters": [_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_HANDLING},
-        "examples": [OpenApiExample("with a note", value={"note": told["note"]}, request_only=True), _shown(state, _ALERT | told)],
+        "examples": [OpenApiExample("with a note", value={"note": told["note"]}, request_only=True), shown(state, _ALERT | told)],
     }

@@ -9,9 +9,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from accounts.api.etags import CHANGED, IF_MATCH
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import INVALID_QUERY, TENANT
+from logs.api.documentation import BEFORE, INTEGER_ID, INVALID_QUERY, LIMIT, TENANT, shown
 from logs.models import DeliveryState
-from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _NEW = {"name": "On call", "kind": "webhook", "url": "https://hooks.example.com/auditlog"}
 _SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU="
@@ -65,14 +64,7 @@ _NO_SIGNATURE = "Only webhooks are signed."
 NOT_SIGNED = problem_response(
     422, "invalid", "The content is not right", _NO_SIGNATURE, errors=[{"pointer": "", "code": "not_of_kind", "detail": _NO_SIGNATURE}]
 )
-_INTEGER_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
 _TEXT_ID = OpenApiParameter("id", {"type": "string"}, OpenApiParameter.PATH)
-_LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT})
-_BEFORE = OpenApiParameter("before", {"type": "integer", "minimum": 0}, description="From `next` of an answer.")
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_targets_with(page: type) -> dict[str, Any]:
@@ -80,9 +72,9 @@ def list_targets_with(page: type) -> dict[str, Any]:
         "operation_id": "delivery_targets_list",
         "summary": "List delivery targets",
         "description": "Newest first.",
-        "parameters": [_LIMIT, _BEFORE, TENANT],
+        "parameters": [LIMIT, BEFORE, TENANT],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_TARGET], "next": None})],
+        "examples": [shown("a page", {"results": [_TARGET], "next": None})],
     }
 
 
@@ -98,7 +90,7 @@ def create_target_with(given: type, output: type) -> dict[str, Any]:
         "examples": [
             OpenApiExample("a webhook", value=_NEW, request_only=True),
             OpenApiExample("mailboxes", value={"name": "Security", "kind": "email", "email_addresses": ["security@example.com"]}, request_only=True),
-            _shown("kept", _TARGET | {"secret": _SECRET}, "201"),
+            shown("kept", _TARGET | {"secret": _SECRET}, "201"),
         ],
     }
 
@@ -107,9 +99,9 @@ def get_target_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "delivery_targets_get",
         "summary": "Read a delivery target",
-        "parameters": [_INTEGER_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The target; `ETag` is its version."), 404: NOT_FOUND},
-        "examples": [_shown("a target", _TARGET)],
+        "examples": [shown("a target", _TARGET)],
     }
 
 
@@ -118,10 +110,10 @@ def change_target_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "delivery_targets_change",
         "summary": "Change a delivery target",
         "description": "With another address, or switched on, it is tried at once.",
-        "parameters": [_INTEGER_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_TARGET},
-        "examples": [OpenApiExample("switch it off", value={"is_active": False}, request_only=True), _shown("changed", _TARGET | {"is_active": False})],
+        "examples": [OpenApiExample("switch it off", value={"is_active": False}, request_only=True), shown("changed", _TARGET | {"is_active": False})],
     }
 
 
@@ -129,7 +121,7 @@ delete_target: dict[str, Any] = {
     "operation_id": "delivery_targets_delete",
     "summary": "Delete a delivery target",
     "description": "With its deliveries. What became of them stays in the log.",
-    "parameters": [_INTEGER_ID, IF_MATCH, TENANT],
+    "parameters": [INTEGER_ID, IF_MATCH, TENANT],
     "responses": {204: None, 404: NOT_FOUND, 412: CHANGED},
 }
 
@@ -139,12 +131,12 @@ def rotate_secret_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "delivery_targets_rotate_secret",
         "summary": "Sign with a new secret",
         "description": "Until the overlap is over, each message has two signatures, by the new secret and the one before: receivers change when they like.",
-        "parameters": [_INTEGER_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="The target with its new secret."), 404: NOT_FOUND, 412: CHANGED, 422: NOT_SIGNED},
         "examples": [
             OpenApiExample("two days", value={"overlap_seconds": 172_800}, request_only=True),
-            _shown("rotated", _TARGET | {"secret": _SECRET}),
+            shown("rotated", _TARGET | {"secret": _SECRET}),
         ],
     }
 
@@ -154,10 +146,10 @@ def test_target_with(output: type) -> dict[str, Any]:
         "operation_id": "delivery_targets_test",
         "summary": "Send a test to a target",
         "description": "Ends the rest of a target that failed. What comes of it is at `Location`.",
-        "parameters": [_INTEGER_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "request": None,
         "responses": {202: OpenApiResponse(output, description="On its way."), 404: NOT_FOUND, 422: SWITCHED_OFF},
-        "examples": [_shown("on its way", _WAITING | {"type": "test", "title": "A test", "severity": "INFO", "data": {}}, "202")],
+        "examples": [shown("on its way", _WAITING | {"type": "test", "title": "A test", "severity": "INFO", "data": {}}, "202")],
     }
 
 
@@ -165,10 +157,10 @@ def replay_target_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "delivery_targets_replay",
         "summary": "Send a target's dead letters once more",
-        "parameters": [_INTEGER_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "request": None,
         "responses": {202: OpenApiResponse(output, description="How many."), 404: NOT_FOUND, 422: SWITCHED_OFF},
-        "examples": [_shown("twelve", {"replayed": 12}, "202")],
+        "examples": [shown("twelve", {"replayed": 12}, "202")],
     }
 
 
@@ -178,14 +170,14 @@ def list_deliveries_with(page: type) -> dict[str, Any]:
         "summary": "List deliveries",
         "description": "Newest first. `state=dead` are the dead letters. What came to an end is kept for 30 days.",
         "parameters": [
-            _LIMIT,
+            LIMIT,
             OpenApiParameter("before", OpenApiTypes.STR, description="From `next` of an answer."),
             OpenApiParameter("state", OpenApiTypes.STR, many=True, enum=DeliveryState.values, description="Any of these."),
             OpenApiParameter("target_id", {"type": "integer", "minimum": 0}),
             TENANT,
         ],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_DELIVERY], "next": None})],
+        "examples": [shown("a page", {"results": [_DELIVERY], "next": None})],
     }
 
 
@@ -195,7 +187,7 @@ def get_delivery_with(output: type) -> dict[str, Any]:
         "summary": "Read a delivery and its attempts",
         "parameters": [_TEXT_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The delivery, with its last 100 attempts."), 404: NOT_FOUND},
-        "examples": [_shown("a delivery", _DELIVERY | {"attempts": _ATTEMPTS})],
+        "examples": [shown("a delivery", _DELIVERY | {"attempts": _ATTEMPTS})],
     }
 
 
@@ -207,5 +199,5 @@ def replay_delivery_with(output: type) -> dict[str, Any]:
         "parameters": [_TEXT_ID, TENANT],
         "request": None,
         "responses": {202: OpenApiResponse(output, description="On its way."), 404: NOT_FOUND, 422: SWITCHED_OFF},
-        "examples": [_shown("on its way", _WAITING, "202")],
+        "examples": [shown("on its way", _WAITING, "202")],
     }

@@ -38,6 +38,16 @@ STORED = (
 )
 
 
+INTEGER_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
+LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT})
+BEFORE = OpenApiParameter("before", {"type": "integer", "minimum": 0}, description="From `next` of an answer.")
+
+
+def shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
+    """An example of an answer."""
+    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
+
+
 def _fault(pointer: str, code: str, detail: str) -> list[dict[str, str]]:
     return [{"pointer": pointer, "code": code, "detail": detail}]
 

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
 
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import INVALID_QUERY, TENANT
+from logs.api.documentation import INVALID_QUERY, TENANT, shown
 from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
 
 _ID = "019a2b3c-4d5e-7000-8000-00000000002a"
@@ -32,10 +32,6 @@ INVALID = problem_response(422, "invalid", "The content is not right", _DETAIL, 
 HELD = problem_response(409, "held", "A legal hold forbids it", "The legal hold 7 is on this subject. Nothing was erased.", erasure=_ID)
 
 
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
-
-
 def list_erasures_with(page: type) -> dict[str, Any]:
     return {
         "operation_id": "erasures_list",
@@ -47,7 +43,7 @@ def list_erasures_with(page: type) -> dict[str, Any]:
             TENANT,
         ],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_DONE], "next": None})],
+        "examples": [shown("a page", {"results": [_DONE], "next": None})],
     }
 
 
@@ -73,9 +69,9 @@ def erase_with(given: type, output: type, deferred: type) -> dict[str, Any]:
         },
         "examples": [
             OpenApiExample("a subject", value={"subject": "carol", "reason": _DONE["reason"], "confirm": "carol"}, request_only=True),
-            _shown("done", _DONE, "201"),
-            _shown("begun", _BEGUN, "202"),
-            _shown("under dual control", {"pending_act": 7}, "202"),
+            shown("done", _DONE, "201"),
+            shown("begun", _BEGUN, "202"),
+            shown("under dual control", {"pending_act": 7}, "202"),
         ],
     }
 
@@ -86,5 +82,5 @@ def get_erasure_with(output: type) -> dict[str, Any]:
         "summary": "Read an erasure",
         "parameters": [OpenApiParameter("id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH), TENANT],
         "responses": {200: OpenApiResponse(output, description="The erasure."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("done", _DONE)],
+        "examples": [shown("done", _DONE)],
     }

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
 from accounts.api.etags import CHANGED, IF_MATCH
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import INVALID_QUERY, TENANT
-from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
+from logs.api.documentation import BEFORE, INTEGER_ID, INVALID_QUERY, LIMIT, TENANT, shown
 
 _NEW = {"name": "SIEM", "kind": "syslog", "url": "syslog+tls://siem.example.com:6514", "query": "severity:>=WARNING"}
 _FORWARDER = {
@@ -39,13 +38,6 @@ _NO_POSITION = "The log has the positions 0 to 1041."
 NO_POSITION = problem_response(
     422, "invalid", "The content is not right", _NO_POSITION, errors=[{"pointer": "/from_position", "code": "no_such_position", "detail": _NO_POSITION}]
 )
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
-_LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT})
-_BEFORE = OpenApiParameter("before", {"type": "integer", "minimum": 0}, description="From `next` of an answer.")
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_forwarders_with(page: type) -> dict[str, Any]:
@@ -53,9 +45,9 @@ def list_forwarders_with(page: type) -> dict[str, Any]:
         "operation_id": "forwarders_list",
         "summary": "List forwarders",
         "description": "Newest first, each with its lag and its last error.",
-        "parameters": [_LIMIT, _BEFORE, TENANT],
+        "parameters": [LIMIT, BEFORE, TENANT],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_FORWARDER], "next": None})],
+        "examples": [shown("a page", {"results": [_FORWARDER], "next": None})],
     }
 
 
@@ -74,7 +66,7 @@ def create_forwarder_with(given: type, output: type) -> dict[str, Any]:
                 value={"name": "Splunk", "kind": "splunk", "url": "https://splunk.example.com:8088", "token": "0a1b2c3d", "index": "audit", "from_position": 0},
                 request_only=True,
             ),
-            _shown("kept", _FORWARDER, "201"),
+            shown("kept", _FORWARDER, "201"),
         ],
     }
 
@@ -83,9 +75,9 @@ def get_forwarder_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "forwarders_get",
         "summary": "Read a forwarder",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The forwarder; `ETag` is its version."), 404: NOT_FOUND},
-        "examples": [_shown("a forwarder", _FORWARDER)],
+        "examples": [shown("a forwarder", _FORWARDER)],
     }
 
 
@@ -94,12 +86,12 @@ def change_forwarder_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "forwarders_change",
         "summary": "Change a forwarder",
         "description": "It goes on from its position.",
-        "parameters": [_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_FORWARDER},
         "examples": [
             OpenApiExample("everything", value={"query": ""}, request_only=True),
-            _shown("changed", _FORWARDER | {"query": ""}),
+            shown("changed", _FORWARDER | {"query": ""}),
         ],
     }
 
@@ -107,7 +99,7 @@ def change_forwarder_with(given: type, output: type) -> dict[str, Any]:
 delete_forwarder: dict[str, Any] = {
     "operation_id": "forwarders_delete",
     "summary": "Delete a forwarder",
-    "parameters": [_ID, IF_MATCH, TENANT],
+    "parameters": [INTEGER_ID, IF_MATCH, TENANT],
     "responses": {204: None, 404: NOT_FOUND, 412: CHANGED},
 }
 
@@ -125,10 +117,10 @@ def replay_forwarder_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "forwarders_replay",
         "summary": "Send again from a position on",
         "description": "Or skip to a later one.",
-        "parameters": [_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: NO_POSITION},
-        "examples": [OpenApiExample("from the beginning", value={"from_position": 0}, request_only=True), _shown("replayed", _FORWARDER | {"position": -1})],
+        "examples": [OpenApiExample("from the beginning", value={"from_position": 0}, request_only=True), shown("replayed", _FORWARDER | {"position": -1})],
     }
 
 
@@ -136,8 +128,8 @@ def _switched_with(output: type, deed: str, summary: str, told: dict[str, Any]) 
     return {
         "operation_id": f"forwarders_{deed}",
         "summary": summary,
-        "parameters": [_ID, IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": None,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED},
-        "examples": [_shown("as it is now", _FORWARDER | told)],
+        "examples": [shown("as it is now", _FORWARDER | told)],
     }

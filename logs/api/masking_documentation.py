@@ -7,8 +7,9 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from accounts.api.etags import IF_MATCH
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import TENANT
+from logs.api.documentation import INTEGER_ID, TENANT, shown
 from logs.api.saved_searches_documentation import CHANGED
 
 _NEW = {"name": "Employee numbers", "kind": "pattern", "pattern": "EMP-[0-9]{6}", "fields": ["message", "metadata"], "action": "hash"}
@@ -40,15 +41,7 @@ INVALID_RULE = problem_response(422, "invalid", "The content is not right", _DET
 INVALID_TRIAL = problem_response(
     422, "invalid", "The content is not right", _DETAIL, errors=[{"pointer": "/rule/pattern", "code": "bad_pattern", "detail": _DETAIL}]
 )
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
 _BUILT_IN_NAME = OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH, description="From `built_in` of the list.")
-_IF_MATCH = OpenApiParameter(
-    "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="The `ETag` of the answer that you go by: 412 if it has changed."
-)
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_rules_with(output: type) -> dict[str, Any]:
@@ -58,7 +51,7 @@ def list_rules_with(output: type) -> dict[str, Any]:
         "description": "The tenant's own and the built-in ones, in the order in which they count.",
         "parameters": [TENANT],
         "responses": {200: OpenApiResponse(output, description="All rules.")},
-        "examples": [_shown("rules", {"rules": [_RULE], "built_in": [_BUILT_IN]})],
+        "examples": [shown("rules", {"rules": [_RULE], "built_in": [_BUILT_IN]})],
     }
 
 
@@ -70,7 +63,7 @@ def add_rule_with(given: type, output: type) -> dict[str, Any]:
         "parameters": [TENANT],
         "request": given,
         "responses": {201: OpenApiResponse(output, description="Kept. `Location` is its address, `ETag` its version."), 422: INVALID_RULE},
-        "examples": [OpenApiExample("a rule", value=_NEW, request_only=True), _shown("kept", _RULE, "201")],
+        "examples": [OpenApiExample("a rule", value=_NEW, request_only=True), shown("kept", _RULE, "201")],
     }
 
 
@@ -78,9 +71,9 @@ def get_rule_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "masking_rules_get",
         "summary": "Read a masking rule",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The rule; `ETag` is its version."), 404: NOT_FOUND},
-        "examples": [_shown("a rule", _RULE)],
+        "examples": [shown("a rule", _RULE)],
     }
 
 
@@ -89,12 +82,12 @@ def change_rule_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "masking_rules_change",
         "summary": "Change a masking rule",
         "description": "What is stored already stays as it is.",
-        "parameters": [_ID, _IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_RULE},
         "examples": [
             OpenApiExample("switch it off", value={"is_active": False}, request_only=True),
-            _shown("changed", _RULE | {"is_active": False}),
+            shown("changed", _RULE | {"is_active": False}),
         ],
     }
 
@@ -102,7 +95,7 @@ def change_rule_with(given: type, output: type) -> dict[str, Any]:
 delete_rule: dict[str, Any] = {
     "operation_id": "masking_rules_delete",
     "summary": "Delete a masking rule",
-    "parameters": [_ID, _IF_MATCH, TENANT],
+    "parameters": [INTEGER_ID, IF_MATCH, TENANT],
     "responses": {204: None, 404: NOT_FOUND, 412: CHANGED},
 }
 
@@ -113,7 +106,7 @@ def get_built_in_with(output: type) -> dict[str, Any]:
         "summary": "Read a built-in masking rule",
         "parameters": [_BUILT_IN_NAME, TENANT],
         "responses": {200: OpenApiResponse(output, description="The rule as your tenant has it."), 404: NOT_FOUND},
-        "examples": [_shown("a built-in rule", _BUILT_IN)],
+        "examples": [shown("a built-in rule", _BUILT_IN)],
     }
 
 
@@ -127,7 +120,7 @@ def change_built_in_with(given: type, output: type) -> dict[str, Any]:
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 422: INVALID_RULE},
         "examples": [
             OpenApiExample("keep e-mail addresses", value={"is_active": False}, request_only=True),
-            _shown("changed", _BUILT_IN | {"is_active": False}),
+            shown("changed", _BUILT_IN | {"is_active": False}),
         ],
     }
 
@@ -143,6 +136,6 @@ def preview_with(given: type, output: type) -> dict[str, Any]:
         "responses": {200: OpenApiResponse(output, description="What the rule would do."), 422: INVALID_TRIAL},
         "examples": [
             OpenApiExample("a trial", value={"rule": _NEW, "entries": 50, "samples": [{"metadata": {"by": "EMP-000001"}}]}, request_only=True),
-            _shown("a preview", _PREVIEW),
+            shown("a preview", _PREVIEW),
         ],
     }

@@ -8,8 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from accounts.schema import NOT_FOUND, problem_response
-from logs.api.documentation import CURSOR, INVALID_QUERY, STORED, TENANT
-from logs.search.pages import DEFAULT_LIMIT, MAX_LIMIT
+from logs.api.documentation import CURSOR, INTEGER_ID, INVALID_QUERY, LIMIT, STORED, TENANT, shown
 
 _QUERY = {"severity_min": ["ERROR"], "resource_type": ["invoice", "account"]}
 _SAVED = {
@@ -35,15 +34,9 @@ CHANGED = problem_response(
     "It was changed meanwhile",
     'It was changed since you read it. It is at "7-3" now: read it again, then change it.',
 )
-_ID = OpenApiParameter("id", {"type": "integer", "minimum": 0}, OpenApiParameter.PATH)
-_LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT})
 _IF_MATCH = OpenApiParameter(
     "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="The `ETag` of the answer that you go by: 412 if it has changed."
 )
-
-
-def _shown(name: str, value: Any, status: str = "200") -> OpenApiExample:
-    return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
 def list_searches_with(page: type) -> dict[str, Any]:
@@ -51,9 +44,9 @@ def list_searches_with(page: type) -> dict[str, Any]:
         "operation_id": "saved_searches_list",
         "summary": "List saved searches",
         "description": "Your own and those that are shared in the tenant, newest first.",
-        "parameters": [_LIMIT, OpenApiParameter("before", {"type": "integer", "minimum": 0}, description="From `next` of an answer."), TENANT],
+        "parameters": [LIMIT, OpenApiParameter("before", {"type": "integer", "minimum": 0}, description="From `next` of an answer."), TENANT],
         "responses": {200: OpenApiResponse(page, description="One page."), 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [_SAVED], "next": None})],
+        "examples": [shown("a page", {"results": [_SAVED], "next": None})],
     }
 
 
@@ -67,7 +60,7 @@ def save_search_with(given: type, output: type) -> dict[str, Any]:
         "responses": {201: OpenApiResponse(output, description="Saved. `Location` is its address, `ETag` its version."), 422: INVALID_SEARCH},
         "examples": [
             OpenApiExample("a search", value={"name": "Failures in billing", "query": _QUERY, "is_shared": True}, request_only=True),
-            _shown("saved", _SAVED, "201"),
+            shown("saved", _SAVED, "201"),
         ],
     }
 
@@ -76,9 +69,9 @@ def get_search_with(output: type) -> dict[str, Any]:
     return {
         "operation_id": "saved_searches_get",
         "summary": "Read a saved search",
-        "parameters": [_ID, TENANT],
+        "parameters": [INTEGER_ID, TENANT],
         "responses": {200: OpenApiResponse(output, description="The search; `ETag` is its version."), 404: NOT_FOUND},
-        "examples": [_shown("a search", _SAVED)],
+        "examples": [shown("a search", _SAVED)],
     }
 
 
@@ -87,10 +80,10 @@ def change_search_with(given: type, output: type) -> dict[str, Any]:
         "operation_id": "saved_searches_change",
         "summary": "Change a saved search",
         "description": "For its owner; Admins may change what is shared.",
-        "parameters": [_ID, _IF_MATCH, TENANT],
+        "parameters": [INTEGER_ID, _IF_MATCH, TENANT],
         "request": given,
         "responses": {200: OpenApiResponse(output, description="As it is now."), 404: NOT_FOUND, 412: CHANGED, 422: INVALID_SEARCH},
-        "examples": [OpenApiExample("share it", value={"is_shared": True}, request_only=True), _shown("changed", _SAVED)],
+        "examples": [OpenApiExample("share it", value={"is_shared": True}, request_only=True), shown("changed", _SAVED)],
     }
 
 
@@ -98,7 +91,7 @@ delete_search: dict[str, Any] = {
     "operation_id": "saved_searches_delete",
     "summary": "Delete a saved search",
     "description": "For its owner; Admins may delete what is shared.",
-    "parameters": [_ID, _IF_MATCH, TENANT],
+    "parameters": [INTEGER_ID, _IF_MATCH, TENANT],
     "responses": {204: None, 404: NOT_FOUND, 412: CHANGED},
 }
 
@@ -108,7 +101,7 @@ def run_search_with(page: type) -> dict[str, Any]:
         "operation_id": "saved_searches_run",
         "summary": "Run a saved search",
         "description": "Gives what you may see of it, whoever saved it.",
-        "parameters": [_ID, _LIMIT, OpenApiParameter("cursor", CURSOR, description="From `next` or `previous` of an answer."), TENANT],
+        "parameters": [INTEGER_ID, LIMIT, OpenApiParameter("cursor", CURSOR, description="From `next` or `previous` of an answer."), TENANT],
         "responses": {200: OpenApiResponse(page, description="One page."), 404: NOT_FOUND, 422: INVALID_QUERY},
-        "examples": [_shown("a page", {"results": [STORED], "next": "/api/v1/saved-searches/7/entries?cursor=AAGaKzxN...", "previous": None})],
+        "examples": [shown("a page", {"results": [STORED], "next": "/api/v1/saved-searches/7/entries?cursor=AAGaKzxN...", "previous": None})],
     }
