@@ -164,11 +164,7 @@ class _Network(httpcore.NetworkBackend):
         self._system = httpcore.SyncBackend()
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Any = None) -> Any:
-        addresses = resolved_within(self._resolve, host, port, _remaining(self._deadline))
-        if not addresses:
-            raise CallFailed(f"{host} has no address.")
-        for address in addresses:
-            _refuse(host, address, self._reach)
+        addresses = judged_addresses(self._resolve, host, port, self._reach, _remaining(self._deadline))
         for number, address in enumerate(addresses, 1):
             try:
                 stream = self._system.connect_tcp(str(address), port, _remaining(self._deadline), local_address, socket_options)
@@ -210,7 +206,17 @@ def _remaining(deadline: float) -> float:
     return seconds
 
 
-def resolved_within(resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[Address]:
+def judged_addresses(resolve: Resolve, host: str, port: int, reach: Reach, seconds: float) -> Sequence[Address]:
+    """The addresses of a host, at least one, all of which may be called. Raises DestinationRefused or CallFailed."""
+    addresses = _resolved_within(resolve, host, port, seconds)
+    if not addresses:
+        raise CallFailed(f"{host} has no address.")
+    for address in addresses:
+        _refuse(host, address, reach)
+    return addresses
+
+
+def _resolved_within(resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[Address]:
     """The resolver's answer, if it comes in time. The system's has no time limit of its own to give: it is left to end by itself."""
     answers: queue.SimpleQueue[Sequence[Address] | Exception] = queue.SimpleQueue()
 

@@ -6,10 +6,8 @@ import socket
 import ssl
 import time
 
-from django.conf import settings
-
-from logs.outbound.addresses import Reach, fault_of_address
-from logs.outbound.calling import CallFailed, DestinationRefused, addresses_of, resolved_within
+from logs.outbound.addresses import Reach
+from logs.outbound.calling import CallFailed, DestinationRefused, addresses_of, judged_addresses
 
 # Of ports below 1024 those of syslog: by TCP (514, 601) and by TLS (RFC 5425).
 SYSLOG_PORTS = (514, 601, 6514)
@@ -28,13 +26,7 @@ def connect(host: str, port: int, *, reach: Reach, timeout_seconds: float, tls: 
     """
     check_port(port)
     deadline = time.monotonic() + timeout_seconds
-    addresses = resolved_within(addresses_of, host, port, timeout_seconds)
-    if not addresses:
-        raise CallFailed(f"{host} has no address.")
-    for address in addresses:
-        fault = fault_of_address(address, reach, settings.AUDITLOG_OUTBOUND_ALLOW)
-        if fault is not None:
-            raise DestinationRefused(f"{host} may not be called: its address is {fault}. (AUDITLOG_OUTBOUND_ALLOW names networks that may be.)")
+    addresses = judged_addresses(addresses_of, host, port, reach, timeout_seconds)
     last: OSError | None = None
     for address in addresses:
         try:
