@@ -7,9 +7,7 @@ import datetime
 import msgspec
 
 from logs.models import DeliveryTarget
-from logs.privacy.encryption.sealed import seal, unseal
-
-TABLE = "logs_deliverytarget"
+from logs.privacy.encryption.sealed import keep_sealed, kept_in
 
 
 class SigningSecret(msgspec.Struct, frozen=True):
@@ -32,9 +30,9 @@ class TargetSecrets(msgspec.Struct, frozen=True):
 
 def keep_secrets(target: DeliveryTarget, secrets: TargetSecrets) -> None:
     """Put them into the row; it is not saved yet. Raises ImproperlyConfigured without a master key."""
-    target.sealed = seal(msgspec.json.encode(secrets), TABLE, target.seal_key)
+    keep_sealed(target, secrets)
 
 
 def secrets_of(target: DeliveryTarget) -> TargetSecrets:
     """Raises KeyLost, or ImproperlyConfigured without a master key."""
-    return msgspec.json.decode(unseal(bytes(target.sealed), TABLE, target.seal_key), type=TargetSecrets)
+    return kept_in(target, TargetSecrets)

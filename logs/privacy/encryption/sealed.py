@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+import msgspec
 from psycopg import sql
 
 from logs.privacy.encryption.master_keys import KeyLost, MasterKeys, master_keys
 
+_Value = TypeVar("_Value", bound=msgspec.Struct)
 ID_CHARACTERS = 16
 SEALED_TABLES = ("logs_deliverytarget", "logs_forwarder")
 COUNT_BY_KEY = "SELECT convert_from(substring(sealed FROM 1 FOR 16), 'UTF8'), count(*) FROM {} GROUP BY 1 ORDER BY 1"
@@ -22,6 +24,26 @@ COUNT_BY_KEY = "SELECT convert_from(substring(sealed FROM 1 FOR 16), 'UTF8'), co
 SELECT_OLD = "SELECT id, seal_key::text, sealed FROM {} WHERE substring(sealed FROM 1 FOR 16) <> %s AND id > %s ORDER BY id LIMIT %s"
 # Only what still is what was read: whoever changed it meanwhile has sealed it with the current key.
 UPDATE_ONE = "UPDATE {} SET sealed = %s WHERE id = %s AND sealed = %s"
+
+
+class SealedRow(Protocol):
+    """A row of a table in SEALED_TABLES."""
+
+    seal_key: Any
+    sealed: Any
+
+    @property
+    def _meta(self) -> Any: ...
+
+
+def keep_sealed(row: SealedRow, value: msgspec.Struct) -> None:
+    """Put a value into the row; it is not saved yet. Raises ImproperlyConfigured without a master key."""
+    row.sealed = seal(msgspec.json.encode(value), row._meta.db_table, row.seal_key)
+
+
+def kept_in(row: SealedRow, kind: type[_Value]) -> _Value:
+    """What was put into the row. Raises KeyLost, or ImproperlyConfigured without a master key."""
+    return msgspec.json.decode(unseal(row.sealed, row._meta.db_table, row.seal_key), type=kind)
 
 
 def seal(plain: bytes, table: str, key: uuid.UUID, masters: MasterKeys | None = None) -> bytes:
