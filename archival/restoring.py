@@ -16,7 +16,6 @@ import datetime
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +31,7 @@ from archival.models.restore import KEEPING, MAX_DAYS, UNDER_WAY, Restore, Resto
 from logs.errors import ArchiveUnavailable, InvalidQuery
 from logs.extensions import ColdRow
 from logs.search.qualifiers import Reader
-from logs.search.tiers import cold_rows, values_by_column
+from logs.search.tiers import chunks, cold_rows, values_by_column
 from logs.search.tree import All, TimestampBefore, TimestampFrom
 from logs.search.windows import Window, bounds_of
 from logs.storage import connecting
@@ -173,7 +172,7 @@ def _copy(database: psycopg.Connection[Any], restore: Restore) -> None:
     with connection.cursor() as cursor:
         rows = cold_rows(cursor, restore.tenant_id, tree, bounds, check=check, is_ascending=True)
     coverage = Coverage()
-    for chunk in _chunks(rows or iter(())):
+    for chunk in chunks(rows or iter(()), CHUNK_ROWS, CHUNK_CHARACTERS):
         with database.transaction(), database.cursor() as writing:
             # A partition that was free of entries may have been dropped since the last chunk.
             coverage.forget()
@@ -187,19 +186,6 @@ def _copy(database: psycopg.Connection[Any], restore: Restore) -> None:
 
 def _day(row: ColdRow) -> int:
     return (uuid.UUID(row[INDEX["id"]]).int >> 80) // 86_400_000
-
-
-def _chunks(rows: Iterator[ColdRow]) -> Iterator[Sequence[ColdRow]]:
-    chunk: list[ColdRow] = []
-    characters = 0
-    for row in rows:
-        chunk.append(row)
-        characters += sum(len(value) for value in row if isinstance(value, str))
-        if len(chunk) >= CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
 
 
 def _finish(restore: Restore) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from archival.models import HeldThing, LegalHold
 from logs.errors import InvalidQuery
 from logs.privacy.encryption.pseudonyms import PREFIX
+from logs.search.pseudonyms import user_ids_in
 from logs.search.qualifiers import Reader
-from logs.search.tree import All, AnyOf, Node, Not, TextIs, TextStarts
+from logs.search.tree import All, AnyOf, Node, Not, TextStarts
 from logs.storage.reading import tenant_transaction
 from logs.subjects import entries_about, meaning_pseudonyms, pseudonyms_of
 
@@ -43,7 +43,7 @@ def held_by(hold: LegalHold, cursor: Any) -> Node:
     except InvalidQuery as problem:
         logger.error("hold %d can't be read, so it keeps the whole log: %s", hold.pk, problem)
         return All(())
-    for subject in sorted(set(_users_in(tree))):
+    for subject in sorted(set(user_ids_in(tree))):
         if names := pseudonyms_of(cursor, hold.tenant_id, subject):
             tree = meaning_pseudonyms(tree, subject, names)
     # Whose names begin so can't be told of a pseudonym.
@@ -76,16 +76,3 @@ def _without_more(node: Node) -> Node:
             return Not(with_all_pseudonyms(inner))
         case _:
             return node
-
-
-def _users_in(node: Node) -> Iterator[str]:
-    match node:
-        case TextIs("user_id", values):
-            yield from values
-        case All(nodes) | AnyOf(nodes):
-            for member in nodes:
-                yield from _users_in(member)
-        case Not(inner):
-            yield from _users_in(inner)
-        case _:
-            pass

@@ -17,7 +17,7 @@ from logs.errors import InvalidQuery
 from logs.models import AlertGroupField, AlertRule, AlertSeverity
 from logs.search.predicate import Predicate, predicate_of
 from logs.search.qualifiers import Reader
-from logs.search.tree import All, AnyOf, Node, Not, TextIs, TimestampBefore, TimestampFrom
+from logs.search.tree import All, AnyOf, Node, TextIs, TimestampBefore, TimestampFrom, leaves
 from logs.storage.kinds import OWN_SOURCE
 
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS = 200, 2_000
@@ -69,7 +69,7 @@ def check_rule(new: NewRule, now: datetime.datetime) -> None:
 def compiled_of(query: str, group_by: Sequence[str], now: datetime.datetime) -> Compiled:
     """Raises InvalidQuery."""
     tree = Reader(now).tree(query)
-    if any(isinstance(node, TimestampFrom | TimestampBefore) for node in _leaves(tree)):
+    if any(isinstance(node, TimestampFrom | TimestampBefore) for node in leaves(tree)):
         raise InvalidQuery([Fault("q", "time_in_rule", "after: and before: have no place in a rule: it looks at entries as they come. Leave them out.")])
     return Compiled(tree, predicate_of(tree), actions_of(tree), tuple(group_by), _names_own(tree))
 
@@ -139,17 +139,6 @@ def _is_time_zone(name: str) -> bool:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
-
-
-def _leaves(node: Node) -> Iterator[Node]:
-    match node:
-        case All(nodes) | AnyOf(nodes):
-            for member in nodes:
-                yield from _leaves(member)
-        case Not(inner):
-            yield from _leaves(inner)
-        case _:
-            yield node
 
 
 def actions_of(node: Node) -> frozenset[str] | None:

@@ -14,7 +14,7 @@ from logs.export.opening import transaction_of_now
 from logs.export.selecting import Selection
 from logs.export.snapshot import PAGE_BYTES, PAGE_ROWS, Rows, Snapshot
 from logs.extensions import ColdRow
-from logs.search.tiers import ID, is_asked, selected
+from logs.search.tiers import ID, chunks, is_asked, selected
 from logs.search.windows import bounds_of
 
 # Archived rows are brought into form by so many at most.
@@ -54,20 +54,7 @@ def _once(rows: Iterable[Any]) -> Iterator[Any]:
 
 def _formed(selection: Selection, rows: Iterator[ColdRow]) -> Iterator[Any]:
     columns = [ID, *selection.columns]
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows, CHUNK_ROWS, PAGE_BYTES):
         with transaction_of_now(selection.tenant_id) as database:
             formed = selected(database, columns, chunk)
         yield from formed
-
-
-def _chunks(rows: Iterator[ColdRow]) -> Iterator[list[ColdRow]]:
-    chunk: list[ColdRow] = []
-    size = 0
-    for row in rows:
-        chunk.append(row)
-        size += sum(len(value) for value in row if isinstance(value, str))
-        if len(chunk) >= CHUNK_ROWS or size >= PAGE_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk

@@ -11,7 +11,7 @@ from dataclasses import replace
 from accounts.principals import Principal
 from logs.catalogue import catalogue_of
 from logs.privacy.encryption.pseudonyms import pseudonyms_of
-from logs.search.tree import All, AnyOf, Node, Not, TextIs
+from logs.search.tree import All, AnyOf, Node, Not, TextIs, leaves
 
 
 def with_pseudonyms(principal: Principal, asked: All, seen: tuple[Node, ...]) -> All:
@@ -22,7 +22,7 @@ def with_pseudonyms(principal: Principal, asked: All, seen: tuple[Node, ...]) ->
     if not catalogue_of(principal.tenant_id).encryption.pseudonymises_users:
         return All((*asked.nodes, *seen))
     translated = (*asked.nodes, *seen) if principal.may_decrypt else seen
-    known = pseudonyms_of(principal.tenant_id, set(_user_ids(All(translated))))
+    known = pseudonyms_of(principal.tenant_id, set(user_ids_in(All(translated))))
     if not known:
         return All((*asked.nodes, *seen))
     nodes = tuple(rewritten(node, known) for node in translated)
@@ -44,14 +44,8 @@ def rewritten(node: Node, pseudonyms: Mapping[str, str]) -> Node:
             return node
 
 
-def _user_ids(node: Node) -> Iterator[str]:
-    match node:
-        case TextIs("user_id", values):
-            yield from values
-        case All(nodes) | AnyOf(nodes):
-            for member in nodes:
-                yield from _user_ids(member)
-        case Not(inner):
-            yield from _user_ids(inner)
-        case _:
-            pass
+def user_ids_in(node: Node) -> Iterator[str]:
+    """The users that a node names."""
+    for leaf in leaves(node):
+        if isinstance(leaf, TextIs) and leaf.field == "user_id":
+            yield from leaf.values

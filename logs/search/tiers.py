@@ -128,3 +128,17 @@ def completed(
     both = [*hot, *selected(cursor, columns, cold)]
     both.sort(key=lambda row: row[0], reverse=not is_ascending)
     return both[:limit]
+
+
+def chunks(rows: Iterator[ColdRow], max_rows: int, max_characters: int) -> Iterator[list[ColdRow]]:
+    """Archived rows, so many at a time at most, or as many as have so many characters."""
+    chunk: list[ColdRow] = []
+    characters = 0
+    for row in rows:
+        chunk.append(row)
+        characters += sum(len(value) for value in row if isinstance(value, str))
+        if len(chunk) >= max_rows or characters >= max_characters:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk

@@ -183,3 +183,15 @@ def conjuncts(node: Node) -> Iterator[Node]:
             yield from conjuncts(member)
     else:
         yield node
+
+
+def leaves(node: Node) -> Iterator[Leaf]:
+    """The conditions that a node is made of, those below `Not` too."""
+    match node:
+        case All(nodes) | AnyOf(nodes):
+            for member in nodes:
+                yield from leaves(member)
+        case Not(inner):
+            yield from leaves(inner)
+        case _:
+            yield node
