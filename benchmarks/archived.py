@@ -7,6 +7,7 @@ over, each with an id, times and a request of its own, make a segment for each d
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -70,15 +71,7 @@ def make(tenant_id: uuid.UUID, entries: int) -> dict[str, Any]:
             lower_at=day,
             upper_at=upper,
             sequence=0,
-            path=written.path,
-            entry_count=written.entry_count,
-            size_bytes=written.size_bytes,
-            sha256=written.sha256,
-            footer_sha256=written.footer_sha256,
-            min_id=written.min_id,
-            max_id=written.max_id,
-            min_position=written.min_position,
-            max_position=written.max_position,
+            **dataclasses.asdict(written),
             state="serving",
             written_at=now,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import uuid
 from collections.abc import Iterator, Sequence
@@ -59,15 +60,7 @@ def keep(tenant: Tenant, rows: Sequence[Sequence[Any]], group_rows: int) -> Segm
         lower_at=begin,
         upper_at=begin + datetime.timedelta(days=1),
         sequence=Segment.objects.filter(tenant=tenant).count(),
-        path=written.path,
-        entry_count=written.entry_count,
-        size_bytes=written.size_bytes,
-        sha256=written.sha256,
-        footer_sha256=written.footer_sha256,
-        min_id=written.min_id,
-        max_id=written.max_id,
-        min_position=written.min_position,
-        max_position=written.max_position,
+        **dataclasses.asdict(written),
         state=SegmentState.SERVING,
         written_at=now,
         verified_at=now,
