@@ -18,7 +18,8 @@ from django.db.models import ProtectedError, Q
 from django.utils import timezone
 
 from accounts.models import AccessGrant, ApiKey, Membership, Role, Tenant
-from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
+from accounts.problems import Fault, Invalid, NotFound
+from accounts.versions import locked
 
 
 def make_grant(tenant_id: uuid.UUID, values: dict[str, Any]) -> AccessGrant:
@@ -31,7 +32,7 @@ def make_grant(tenant_id: uuid.UUID, values: dict[str, Any]) -> AccessGrant:
 
 
 def change_grant(tenant_id: uuid.UUID, id: int, values: dict[str, Any], etags: Collection[str] | None) -> AccessGrant:
-    """Change a grant, if it still has one of `etags` (None: whichever it has). Raises NotFound, ChangedMeanwhile or Invalid.
+    """Change a grant, if it still has one of `etags` (None: whichever it has). Raises NotFound or Invalid.
 
     Holders see and may do accordingly within AUDITLOG_CREDENTIAL_CACHE_SECONDS.
     """
@@ -50,7 +51,7 @@ def change_grant(tenant_id: uuid.UUID, id: int, values: dict[str, Any], etags: C
 
 
 def delete_grant(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) -> None:
-    """Delete a grant that nobody holds. Raises NotFound, ChangedMeanwhile or Invalid."""
+    """Delete a grant that nobody holds. Raises NotFound or Invalid."""
     try:
         with transaction.atomic():
             _locked(tenant_id, id, etags).delete()
@@ -103,12 +104,7 @@ def _has_admin(tenant_id: uuid.UUID) -> bool:
 
 def _locked(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) -> AccessGrant:
     """The grant, for the rest of the transaction nobody else's to change. Raises NotFound or ChangedMeanwhile."""
-    grant = AccessGrant.objects.select_for_update().filter(tenant_id=tenant_id, pk=id).first()
-    if grant is None:
-        raise NotFound(f"There is no grant {id}.")
-    if etags is not None and grant.etag not in etags:
-        raise ChangedMeanwhile(grant.etag)
-    return grant
+    return locked(AccessGrant.objects.select_for_update().filter(tenant_id=tenant_id, pk=id), etags, NotFound(f"There is no grant {id}."))
 
 
 def _check_range(grant: AccessGrant) -> None:

@@ -14,6 +14,7 @@ from accounts.models.ability import Ability
 from accounts.models.tenancy import Tenant
 from accounts.problems import Problem
 from accounts.restrictions import Limits
+from accounts.versions import Versioned
 
 MAX_VALUES = 100
 MAX_QUERY_CHARACTERS = 4096
@@ -22,7 +23,7 @@ SEVERITIES = ("INFO", "WARNING", "ERROR", "CRITICAL")
 ACTION_PATTERN = r"^[A-Z][A-Z0-9_.:-]{0,63}(?![\s\S])"
 
 
-class AccessGrant(models.Model):
+class AccessGrant(Versioned, models.Model):
     """What its holders see and may do. Empty lists and empty bounds leave everything; a grant that is over leaves nothing."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="grants")
@@ -77,10 +78,6 @@ class AccessGrant(models.Model):
             check_forced_query(self.forced_query)
         except Problem as problem:
             raise ValidationError({"forced_query": ValidationError(problem.detail, code="bad_query")}) from problem
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.pk}-{self.version}"'
 
     @property
     def abilities(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ from accounts.limits import writing
 from accounts.models import EndpointClass
 from accounts.permissions import IsAdmin, MayDoForGood, principal_of
 from archival.api import pending_acts_documentation as documentation
-from archival.dual_control.acts import ACT, Asker, confirm, find_act, no_such_act, refuse, told, visible_acts
+from archival.dual_control.acts import ACT, Asker, confirm, find_act, refuse, told, visible_acts
 from archival.dual_control.carrying_out import carry_out_quietly
 from archival.dual_control.changing import change_dual_control
 from archival.dual_control.settings import dual_control_of
@@ -136,7 +136,7 @@ class PendingActView(LeanView):
     @extend_schema(**documentation.get_act_with(PendingActOutput))
     def get(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
-        act = find_act(principal_of(request), _possible(id))
+        act = find_act(principal_of(request), id)
         note(request, resource_id=str(act.pk))
         return json_response(_output(act))
 
@@ -150,7 +150,7 @@ class PendingActConfirmView(LeanView):
     def post(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         now = datetime.datetime.now(datetime.UTC)
-        act = confirm(principal_of(request), _possible(id), now)
+        act = confirm(principal_of(request), id, now)
         note(request, resource_id=str(act.pk), **told(act))
         if act.not_before is not None and act.not_before <= now:
             # At once; what goes wrong then is left to the schedule.
@@ -166,7 +166,7 @@ class PendingActRefuseView(LeanView):
     @extend_schema(**documentation.refuse_act_with(PendingActOutput))
     def post(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
-        act = refuse(principal_of(request), _possible(id), datetime.datetime.now(datetime.UTC))
+        act = refuse(principal_of(request), id, datetime.datetime.now(datetime.UTC))
         note(request, resource_id=str(act.pk), **told(act))
         return json_response(_output(act))
 
@@ -175,13 +175,6 @@ def pending_answer(request: Request, act: PendingAct) -> HttpResponse:
     """The answer to what waits for a second Admin now, which has an entry already."""
     has_recorded(request)
     return json_response(_output(act), status=202, headers={"Location": reverse("pending-act", args=[act.pk])})
-
-
-def _possible(id: int) -> int:
-    """The id, if a row can have it. Raises NotFound."""
-    if id > MAX_NUMBER:
-        raise no_such_act(id)
-    return id
 
 
 def _settings_answer(found: DualControl) -> HttpResponse:

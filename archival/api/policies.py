@@ -26,11 +26,11 @@ from archival.models import PendingAct, RetentionPolicy
 from archival.models.policy import MAX_DAYS, MAX_VALUES
 from archival.retention.changing import MAX_POLICIES, Outlook, PolicyChange, change_policies, preview
 from archival.retention.counting import DueCount
-from archival.retention.finding import find_policy, list_policies, no_such_policy
+from archival.retention.finding import find_policy, list_policies
 from logs.api.answers import json_response
 from logs.api.bodies import decoded
 from logs.api.views import LeanView
-from logs.search.parameters import MAX_NUMBER, check_parameters
+from logs.search.parameters import check_parameters
 
 SeverityName = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 _Name = Annotated[str, Meta(min_length=1, max_length=100, description="Each of a tenant's policies has another.")]
@@ -179,7 +179,7 @@ class RetentionPolicyView(LeanView):
     @extend_schema(**documentation.get_policy_with(RetentionPolicyOutput))
     def get(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
-        row = find_policy(principal_of(request).tenant_id, _possible(id))
+        row = find_policy(principal_of(request).tenant_id, id)
         note(request, resource_id=_name(row.pk))
         return _answer(row)
 
@@ -187,13 +187,13 @@ class RetentionPolicyView(LeanView):
     def patch(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         given = decoded(request, ChangedRetentionPolicy)
-        return _changed(request, PolicyChange("change", _possible(id), _values(given), etags=if_match(request)), given.confirm)
+        return _changed(request, PolicyChange("change", id, _values(given), etags=if_match(request)), given.confirm)
 
     @extend_schema(**documentation.delete_policy_with(PendingActOutput))
     def delete(self, request: Request, id: int) -> HttpResponse:
         query = request._request.GET
         check_parameters(query, ["confirm"])
-        return _changed(request, PolicyChange("delete", _possible(id), etags=if_match(request)), query.get("confirm", ""))
+        return _changed(request, PolicyChange("delete", id, etags=if_match(request)), query.get("confirm", ""))
 
 
 class PolicyOrderView(LeanView):
@@ -252,7 +252,7 @@ def _change_of(trial: PolicyTrial) -> PolicyChange:
         return PolicyChange("add", values=_values(trial.add))
     if trial.order is not None:
         return PolicyChange("order", ids=trial.order)
-    id = _possible(trial.policy or 0)
+    id = trial.policy or 0
     return PolicyChange("delete", id) if trial.change is None else PolicyChange("change", id, _values(trial.change))
 
 
@@ -265,13 +265,6 @@ def _values(given: NewRetentionPolicy | ChangedRetentionPolicy) -> dict[str, Any
 def _name(id: int | None) -> str:
     """What entries call a policy."""
     return f"policy-{id}"
-
-
-def _possible(id: int) -> int:
-    """The id, if a row can have it. Raises NotFound."""
-    if id > MAX_NUMBER:
-        raise no_such_policy(id)
-    return id
 
 
 def _answer(row: RetentionPolicy, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:

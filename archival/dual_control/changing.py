@@ -9,7 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import Membership, Role
-from accounts.problems import ChangedMeanwhile, Fault, Invalid
+from accounts.problems import Fault, Invalid
+from accounts.versions import check_version
 from archival.dual_control.acts import Asker, ask
 from archival.dual_control.settings import needs_second
 from archival.models import ActKind, DualControl, PendingAct
@@ -27,8 +28,7 @@ def change_dual_control(
     with transaction.atomic():
         DualControl.objects.get_or_create(pk=asker.tenant_id)
         row = DualControl.objects.select_for_update().get(pk=asker.tenant_id)
-        if etags is not None and row.etag not in etags:
-            raise ChangedMeanwhile(row.etag)
+        check_version(row, etags)
         is_weaker = (
             any(getattr(row, name) and not values.get(name, True) for name in FLAGS) or values.get("waiting_hours", row.waiting_hours) < row.waiting_hours
         )

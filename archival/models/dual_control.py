@@ -7,11 +7,12 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 
 from accounts.models import Tenant
+from accounts.versions import Versioned
 
 MAX_WAITING_HOURS = 30 * 24
 
 
-class DualControl(models.Model):
+class DualControl(Versioned, models.Model):
     """What needs a second Admin in a tenant. No row: nothing does."""
 
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="dual_control")
@@ -30,10 +31,6 @@ class DualControl(models.Model):
 
     def __str__(self) -> str:
         return f"dual control of {self.tenant}"
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.pk}-{self.version}"'
 
 
 class ActKind(models.TextChoices):

@@ -8,6 +8,7 @@ from django.db import models
 
 from accounts.models import Tenant
 from accounts.models.grant import ACTION_PATTERN, SEVERITIES
+from accounts.versions import Versioned
 
 MAX_VALUES = 100
 # A century: what is to stay longer stays for ever.
@@ -16,7 +17,7 @@ DEFAULT_NAME = "Default"
 DEFAULT_HOT_DAYS = 90
 
 
-class RetentionPolicy(models.Model):
+class RetentionPolicy(Versioned, models.Model):
     """One policy. Of a tenant's policies the first that matches an entry decides; the default, which matches every entry, comes last.
 
     Without a row the default is what `archival.retention.policies.DEFAULT` says.
@@ -77,7 +78,3 @@ class RetentionPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.tenant})"
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.pk}-{self.version}"'

@@ -18,7 +18,8 @@ from typing import Any, Literal, TypeAlias
 
 from django.db import transaction
 
-from accounts.problems import ChangedMeanwhile, Fault, Invalid
+from accounts.problems import Fault, Invalid
+from accounts.versions import check_version
 from archival.dual_control.acts import Asker, ask
 from archival.dual_control.settings import needs_second
 from archival.errors import ConfirmationNeeded
@@ -83,7 +84,7 @@ class _Draft:
 
 
 def preview(tenant_id: uuid.UUID, change: PolicyChange, now: datetime.datetime) -> Outlook:
-    """What a change would do. Raises NotFound, ChangedMeanwhile, or Invalid for one that can't be made."""
+    """What a change would do. Raises NotFound, or Invalid for one that can't be made."""
     return _outlook(tenant_id, _draft(list_policies(tenant_id), change), now)
 
 
@@ -93,7 +94,7 @@ def change_policies(
     """Make a change. Answers the policy, but for `delete` and `order`. Where anything would be kept less long, it may have to wait for a second
     Admin: then what waits is answered, and nothing is changed.
 
-    `is_confirmed`: by one; then it need not be said twice either. Raises NotFound, ChangedMeanwhile, Invalid, ConfirmationNeeded or NotAllowed.
+    `is_confirmed`: by one; then it need not be said twice either. Raises NotFound, Invalid, ConfirmationNeeded or NotAllowed.
     """
     tenant_id = asker.tenant_id
     with transaction.atomic():
@@ -138,7 +139,7 @@ def _ends_everything(before: Sequence[Policy], after: Sequence[Policy]) -> bool:
 
 
 def _draft(rows: list[RetentionPolicy], change: PolicyChange) -> _Draft:
-    """Raises NotFound, ChangedMeanwhile or Invalid."""
+    """Raises NotFound or Invalid."""
     after = [copy.copy(row) for row in rows]
     row: RetentionPolicy | None
     if change.step == "add":
@@ -178,8 +179,7 @@ def _found(rows: Sequence[RetentionPolicy], id: int, etags: Collection[str] | No
     row = next((row for row in rows if row.pk == id), None)
     if row is None:
         raise no_such_policy(id)
-    if etags is not None and row.etag not in etags:
-        raise ChangedMeanwhile(row.etag)
+    check_version(row, etags)
     return row
 
 

@@ -20,6 +20,21 @@ from logs.deliveries.targets import MAX_TARGETS, check_target
 from logs.models import Delivery, DeliveryAttempt, DeliveryTarget
 from logs.privacy.encryption.master_keys import KeyLost, master_keys
 
+ATTEMPT_FIELDS = ("series", "started_at", "duration_ms", "is_success", "status_code", "error", "answer")
+DELIVERY_FIELDS = (
+    "tenant",
+    "target",
+    "message_id",
+    "type",
+    "notice",
+    "state",
+    "attempt_count",
+    "series",
+    "next_attempt_at",
+    "created_at",
+    "finished_at",
+)
+
 
 class DeliveryTargetForm(forms.ModelForm):
     """A target. Its address is never shown: what is left empty stays as it is."""
@@ -100,8 +115,8 @@ class DeliveryTargetAdmin(RecordedAdmin):
 
 class AttemptInline(admin.TabularInline):
     model = DeliveryAttempt
-    fields = ["series", "started_at", "duration_ms", "is_success", "status_code", "error", "answer"]
-    readonly_fields = ["series", "started_at", "duration_ms", "is_success", "status_code", "error", "answer"]
+    fields = ATTEMPT_FIELDS
+    readonly_fields = ATTEMPT_FIELDS
     extra = 0
     can_delete = False
 
@@ -119,32 +134,8 @@ class DeliveryAdmin(RecordedAdmin):
     resource_type = DELIVERY
     list_display = ["type", "tenant", "target", "state", "attempt_count", "created_at", "next_attempt_at", "finished_at"]
     list_filter = ["state", "tenant", "target"]
-    fields = [
-        "tenant",
-        "target",
-        "message_id",
-        "type",
-        "notice",
-        "state",
-        "attempt_count",
-        "series",
-        "next_attempt_at",
-        "created_at",
-        "finished_at",
-    ]
-    readonly_fields = [
-        "tenant",
-        "target",
-        "message_id",
-        "type",
-        "notice",
-        "state",
-        "attempt_count",
-        "series",
-        "next_attempt_at",
-        "created_at",
-        "finished_at",
-    ]
+    fields = DELIVERY_FIELDS
+    readonly_fields = DELIVERY_FIELDS
     inlines = [AttemptInline]
     actions = ["replay_them"]
 

@@ -8,7 +8,8 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
+from accounts.problems import Fault, Invalid, NotFound
+from accounts.versions import locked
 from logs.models import Alert, AlertState
 
 MAX_NOTE_CHARACTERS = 4_000
@@ -18,16 +19,12 @@ def handle(tenant_id: uuid.UUID, id: int, state: AlertState, by: str, note: str 
     """Acknowledge or close an alert, if it still has one of `etags` (None: whichever it has). `by`: who, as `Principal.source` names them.
 
     `note`: in the place of the one before; None: that stays. What is closed can't be acknowledged any more.
-    Raises NotFound, ChangedMeanwhile or Invalid.
+    Raises NotFound or Invalid.
     """
     if note is not None and "\x00" in note:
         raise Invalid([Fault("/note", "nul_character", "The text has a NUL character (\\u0000), which can't be kept.")])
     with transaction.atomic():
-        alert = Alert.objects.select_for_update().filter(tenant_id=tenant_id, pk=id).first()
-        if alert is None:
-            raise no_such_alert(id)
-        if etags is not None and etag_of(alert) not in etags:
-            raise ChangedMeanwhile(etag_of(alert))
+        alert = locked(Alert.objects.select_for_update().filter(tenant_id=tenant_id, pk=id), etags, no_such_alert(id))
         if state == AlertState.ACKNOWLEDGED and alert.state == AlertState.CLOSED:
             raise Invalid([Fault("", "closed", "The alert is closed already.")])
         alert.state, alert.changed_by, alert.changed_at = state, by, now
@@ -36,10 +33,6 @@ def handle(tenant_id: uuid.UUID, id: int, state: AlertState, by: str, note: str 
         alert.version += 1
         alert.save(update_fields=["state", "changed_by", "changed_at", "note", "version"])
         return alert
-
-
-def etag_of(alert: Alert) -> str:
-    return f'"{alert.pk}-{alert.version}"'
 
 
 def no_such_alert(id: int) -> NotFound:

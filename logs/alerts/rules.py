@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 from django.db import IntegrityError, transaction
 
-from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
+from accounts.problems import Fault, Invalid, NotFound
+from accounts.versions import locked
 from logs.alerts.conditions import Condition
 from logs.alerts.definition import NewRule, check_rule, condition_of, quiet_of
 from logs.integrity.storage import read_head
@@ -49,7 +50,7 @@ def create_rule(tenant_id: uuid.UUID, made_by: str, new: NewRule, now: datetime.
 def change_rule(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], etags: Collection[str] | None, now: datetime.datetime) -> AlertRule:
     """Change a rule, if it still has one of `etags` (None: whichever it has). `changes`: new values of NewRule's fields by name.
 
-    Raises NotFound, ChangedMeanwhile or Invalid.
+    Raises NotFound or Invalid.
     """
     try:
         with transaction.atomic():
@@ -75,7 +76,7 @@ def change_rule(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], etags
 
 
 def mute_rule(tenant_id: uuid.UUID, id: int, until: datetime.datetime | None, etags: Collection[str] | None, now: datetime.datetime) -> AlertRule:
-    """Make no alerts of it until then (None: make them again). It counts on meanwhile. Raises NotFound, ChangedMeanwhile or Invalid."""
+    """Make no alerts of it until then (None: make them again). It counts on meanwhile. Raises NotFound or Invalid."""
     check_mute(until, now)
     with transaction.atomic():
         row = _locked(tenant_id, id, etags)
@@ -111,10 +112,6 @@ def new_rule_of(row: AlertRule) -> NewRule:
         description=row.description,
         target_ids=tuple(row.targets.order_by("pk").values_list("pk", flat=True)),
     )
-
-
-def etag_of(row: AlertRule) -> str:
-    return f'"{row.pk}-{row.version}"'
 
 
 def _values_of(new: NewRule) -> dict[str, Any]:
@@ -157,12 +154,7 @@ def _begin(row: AlertRule, now: datetime.datetime) -> None:
 
 def _locked(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) -> AlertRule:
     """The row, for the rest of the transaction nobody else's to change. Raises NotFound or ChangedMeanwhile."""
-    row = AlertRule.objects.select_for_update(no_key=True).filter(tenant_id=tenant_id, pk=id).first()
-    if row is None:
-        raise no_such_rule(id)
-    if etags is not None and etag_of(row) not in etags:
-        raise ChangedMeanwhile(etag_of(row))
-    return row
+    return locked(AlertRule.objects.select_for_update(no_key=True).filter(tenant_id=tenant_id, pk=id), etags, no_such_rule(id))
 
 
 def no_such_rule(id: int) -> NotFound:

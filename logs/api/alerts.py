@@ -18,7 +18,7 @@ from accounts.limits import writing
 from accounts.models import EndpointClass
 from accounts.permissions import AdminWritesOfWholeLog, principal_of
 from accounts.problems import Fault
-from logs.alerts.handling import etag_of, handle, no_such_alert
+from logs.alerts.handling import handle, no_such_alert
 from logs.alerts.recording import ALERT
 from logs.api import alerts_documentation as documentation
 from logs.api.alert_rules_bodies import AlertHandling, AlertOutput, AlertPage, AlertStateName
@@ -64,7 +64,7 @@ class AlertView(LeanView):
     def get(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         note(request, resource_id=id)
-        alert = Alert.objects.filter(tenant_id=principal_of(request).tenant_id, pk=_possible(id)).first()
+        alert = Alert.objects.filter(tenant_id=principal_of(request).tenant_id, pk=id).first()
         if alert is None:
             raise no_such_alert(id)
         return _answer(alert)
@@ -95,7 +95,7 @@ def _handled(request: Request, id: int, state: AlertState) -> HttpResponse:
     principal, given = principal_of(request), decoded(request, AlertHandling)
     note(request, resource_id=id)
     text = None if given.note is UNSET else given.note
-    return _answer(handle(principal.tenant_id, _possible(id), state, principal.source, text, datetime.datetime.now(datetime.UTC), if_match(request)))
+    return _answer(handle(principal.tenant_id, id, state, principal.source, text, datetime.datetime.now(datetime.UTC), if_match(request)))
 
 
 def _filtered(rows: QuerySet[Alert], query: QueryDict) -> QuerySet[Alert]:
@@ -122,15 +122,8 @@ def _moment(name: str, text: str) -> datetime.datetime:
         raise InvalidQuery([Fault(name, "bad_timestamp", f"{error}.")]) from error
 
 
-def _possible(id: int) -> int:
-    """The id, if a row can have it. Raises NotFound."""
-    if id > MAX_NUMBER:
-        raise no_such_alert(id)
-    return id
-
-
 def _answer(alert: Alert) -> HttpResponse:
-    return json_response(_output(alert), headers={"ETag": etag_of(alert)})
+    return json_response(_output(alert), headers={"ETag": alert.etag})
 
 
 def _output(alert: Alert) -> AlertOutput:

@@ -24,7 +24,7 @@ from logs.api.answers import json_response
 from logs.api.bodies import decoded
 from logs.api.forwarders_bodies import ChangedForwarder, ForwarderInput, ForwarderKindName, ForwarderOutput, ForwarderPage, ForwarderReplay
 from logs.api.views import LeanView
-from logs.forwarding.forwarders import NewForwarder, etag_of, no_such_forwarder
+from logs.forwarding.forwarders import NewForwarder, no_such_forwarder
 from logs.models import Forwarder
 from logs.search.pages import limit_of
 from logs.search.parameters import MAX_NUMBER, check_parameters, number_in
@@ -69,7 +69,7 @@ class ForwarderView(LeanView):
     def get(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         note(request, resource_id=id)
-        row = Forwarder.objects.filter(tenant_id=principal_of(request).tenant_id, pk=_possible(id)).first()
+        row = Forwarder.objects.filter(tenant_id=principal_of(request).tenant_id, pk=id).first()
         if row is None:
             raise no_such_forwarder(id)
         return _answer(row)
@@ -80,13 +80,13 @@ class ForwarderView(LeanView):
         given = {name: value for name, value in msgspec.structs.asdict(decoded(request, ChangedForwarder)).items() if value is not UNSET}
         # Names of what is changed: an address is a secret.
         note(request, resource_id=id, changes=sorted(given))
-        return _answer(forwarding.change_forwarder(principal_of(request).tenant_id, _possible(id), given, if_match(request), _now()))
+        return _answer(forwarding.change_forwarder(principal_of(request).tenant_id, id, given, if_match(request), _now()))
 
     @extend_schema(**documentation.delete_forwarder)
     def delete(self, request: Request, id: int) -> HttpResponse:
         check_parameters(request._request.GET, [])
         note(request, resource_id=id)
-        forwarding.delete_forwarder(principal_of(request).tenant_id, _possible(id), if_match(request))
+        forwarding.delete_forwarder(principal_of(request).tenant_id, id, if_match(request))
         return HttpResponse(status=204)
 
 
@@ -120,29 +120,22 @@ class ForwarderReplayView(LeanView):
         check_parameters(request._request.GET, [])
         position = decoded(request, ForwarderReplay).from_position
         note(request, resource_id=id, position=position)
-        return _answer(forwarding.replay_from(principal_of(request).tenant_id, _possible(id), position, if_match(request)))
+        return _answer(forwarding.replay_from(principal_of(request).tenant_id, id, position, if_match(request)))
 
 
 def _switched(request: Request, id: int, *, is_active: bool) -> HttpResponse:
     check_parameters(request._request.GET, [])
     note(request, resource_id=id)
-    return _answer(forwarding.switch(principal_of(request).tenant_id, _possible(id), is_active=is_active, etags=if_match(request)))
+    return _answer(forwarding.switch(principal_of(request).tenant_id, id, is_active=is_active, etags=if_match(request)))
 
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def _possible(id: int) -> int:
-    """The id, if a row can have it. Raises NotFound."""
-    if id > MAX_NUMBER:
-        raise no_such_forwarder(id)
-    return id
-
-
 def _answer(row: Forwarder, secret: str | None = None, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     output = _output(row, tree_size_of(row.tenant_id), _now(), secret)
-    return json_response(output, status=status, headers={"ETag": etag_of(row), **(headers or {})})
+    return json_response(output, status=status, headers={"ETag": row.etag, **(headers or {})})
 
 
 def _output(row: Forwarder, tree_size: int, now: datetime.datetime, secret: str | None = None) -> ForwarderOutput:

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from logs.deliveries.channels import TIMEOUT_SECONDS, Tried, attempt
 from logs.deliveries.recording import record_finished
@@ -44,7 +44,7 @@ def now_utc() -> datetime.datetime:
 def send(target_id: int, clock: Clock = now_utc) -> int:
     """Send what is due to the target, for TURN_SECONDS at most. Answers how many attempts were made.
 
-    None if another sender has the target, or others of its tenant's take its places.
+    0 if another sender has the target, or others of its tenant's take its places.
     """
     claim, attempts, began = uuid.uuid4(), 0, time.monotonic()
     target = _claimed(target_id, claim, clock())
@@ -71,11 +71,16 @@ def send(target_id: int, clock: Clock = now_utc) -> int:
     return attempts
 
 
-def _claimed(target_id: int, claim: uuid.UUID, now: datetime.datetime) -> DeliveryTarget | None:
-    """The target, claimed; None if somebody else has it, it rests, or it is switched off."""
+def _ready(now: datetime.datetime) -> QuerySet[DeliveryTarget]:
+    """The targets to which something may be sent: nobody has them, they do not rest, and they are switched on."""
     free = Q(claimed_until=None) | Q(claimed_until__lte=now)
     awake = Q(rests_until=None) | Q(rests_until__lte=now)
-    rows = DeliveryTarget.objects.filter(free, awake, pk=target_id, is_active=True, tenant__is_active=True)
+    return DeliveryTarget.objects.filter(free, awake, is_active=True, tenant__is_active=True)
+
+
+def _claimed(target_id: int, claim: uuid.UUID, now: datetime.datetime) -> DeliveryTarget | None:
+    """The target, claimed; None if somebody else has it, it rests, or it is switched off."""
+    rows = _ready(now).filter(pk=target_id)
     tenant_id = rows.values_list("tenant_id", flat=True).first()
     if tenant_id is None or DeliveryTarget.objects.filter(tenant_id=tenant_id, claimed_until__gt=now).count() >= SENDERS_OF_A_TENANT:
         return None
@@ -89,14 +94,10 @@ def _renew(target: DeliveryTarget, claim: uuid.UUID, now: datetime.datetime) -> 
     return bool(DeliveryTarget.objects.filter(pk=target.pk, claim=claim).update(claimed_until=until))
 
 
-def _due(target: DeliveryTarget, now: datetime.datetime) -> Q:
-    return Q(target=target, state=DeliveryState.WAITING, next_attempt_at__lte=now)
-
-
 def _next_due(target: DeliveryTarget, now: datetime.datetime) -> Delivery | None:
     if target.rests_until is not None and target.rests_until > now:
         return None
-    return Delivery.objects.filter(_due(target, now)).order_by("next_attempt_at", "created_at").first()
+    return Delivery.objects.filter(target=target, state=DeliveryState.WAITING, next_attempt_at__lte=now).order_by("next_attempt_at", "created_at").first()
 
 
 def _keep(target: DeliveryTarget, delivery: Delivery, tried: Tried, started_at: datetime.datetime, duration_ms: int, now: datetime.datetime) -> None:
@@ -111,16 +112,13 @@ def _keep(target: DeliveryTarget, delivery: Delivery, tried: Tried, started_at: 
             rows.update(failure_count=0, rests_until=None)
             mine.update(state=DeliveryState.DELIVERED, attempt_count=count, next_attempt_at=None, finished_at=now, recorded_at=None)
         else:
-            failures = target.failure_count + 1
-            rests_until = now + datetime.timedelta(seconds=delay_seconds(failures, random.random(), tried.asked_seconds))  # noqa: S311  # nosec B311  # scatters, hides nothing
-            rows.update(failure_count=F("failure_count") + 1, rests_until=rests_until)
+            rows.update(failure_count=F("failure_count") + 1, rests_until=_after(now, target.failure_count + 1, tried))
             if tried.is_gone:
                 rows.update(is_active=False, stopped_because="The receiver answered 410 Gone: it wants no more calls.", version=F("version") + 1)
             if tried.is_gone or count >= MAX_ATTEMPTS:
                 mine.update(state=DeliveryState.DEAD, attempt_count=count, next_attempt_at=None, finished_at=now, recorded_at=None)
             else:
-                wait = delay_seconds(count, random.random(), tried.asked_seconds)  # noqa: S311  # nosec B311  # scatters, hides nothing
-                mine.update(attempt_count=count, next_attempt_at=now + datetime.timedelta(seconds=wait))
+                mine.update(attempt_count=count, next_attempt_at=_after(now, count, tried))
         DeliveryAttempt.objects.create(
             delivery=delivery,
             series=delivery.series,
@@ -131,6 +129,12 @@ def _keep(target: DeliveryTarget, delivery: Delivery, tried: Tried, started_at: 
             error=tried.error,
             answer=tried.answer,
         )
+
+
+def _after(now: datetime.datetime, failures: int, tried: Tried) -> datetime.datetime:
+    """When to try again after so many failures in a row."""
+    scatter = random.random()  # noqa: S311  # nosec B311  # scatters, hides nothing
+    return now + datetime.timedelta(seconds=delay_seconds(failures, scatter, tried.asked_seconds))
 
 
 def _come_back(target: DeliveryTarget, now: datetime.datetime) -> None:
@@ -151,10 +155,8 @@ def _give_place(target: DeliveryTarget, now: datetime.datetime) -> None:
 
 def due_targets(now: datetime.datetime, tenant_id: uuid.UUID | None = None) -> list[int]:
     """The targets (of one tenant, or of all) to which something is to be sent now, and that are nobody's."""
-    free = Q(claimed_until=None) | Q(claimed_until__lte=now)
-    awake = Q(rests_until=None) | Q(rests_until__lte=now)
     due = Delivery.objects.filter(state=DeliveryState.WAITING, next_attempt_at__lte=now).values("target_id")
-    rows = DeliveryTarget.objects.filter(free, awake, pk__in=due, is_active=True, tenant__is_active=True)
+    rows = _ready(now).filter(pk__in=due)
     if tenant_id is not None:
         rows = rows.filter(tenant_id=tenant_id)
     return list(rows.values_list("pk", flat=True))

@@ -14,7 +14,8 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from accounts.models import Tenant
-from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
+from accounts.problems import Fault, Invalid, NotFound
+from accounts.versions import locked
 from logs.deliveries.secrets import SigningSecret, TargetSecrets, keep_secrets, secrets_of
 from logs.deliveries.signing import new_secret
 from logs.models import DeliveryTarget, TargetKind
@@ -98,15 +99,12 @@ def create_target(tenant_id: uuid.UUID, made_by: str, new: NewTarget) -> tuple[D
 def change_target(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], etags: Collection[str] | None) -> DeliveryTarget:
     """Change a target, if it still has one of `etags` (None: whichever it has). `changes`: new values of NewTarget's fields, but its kind.
 
-    Switched on, or with another address, it is tried at once. Raises NotFound, ChangedMeanwhile or Invalid.
+    Switched on, or with another address, it is tried at once. Raises NotFound or Invalid.
     """
     try:
         with transaction.atomic():
             target = _locked(tenant_id, id, etags)
-            try:
-                secrets = secrets_of(target)
-            except (KeyLost, ImproperlyConfigured) as error:
-                raise Invalid([Fault("", "no_master_key", "The target's secrets can't be opened: delete it and make another.")]) from error
+            secrets = _opened(target)
             kind, addresses = target.kind, tuple(target.email_addresses)
             new = replace(NewTarget(name=target.name, kind=kind, url=secrets.url, email_addresses=addresses, is_active=target.is_active), **changes)
             check_target(new)
@@ -124,16 +122,13 @@ def change_target(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], eta
 def rotate_secret(tenant_id: uuid.UUID, id: int, overlap_seconds: int, etags: Collection[str] | None, now: datetime.datetime) -> tuple[DeliveryTarget, str]:
     """Sign with a new secret, and beside it with the one before for so long. Answers the new one, which is not shown again.
 
-    Raises NotFound, ChangedMeanwhile or Invalid.
+    Raises NotFound or Invalid.
     """
     with transaction.atomic():
         target = _locked(tenant_id, id, etags)
         if target.kind != TargetKind.WEBHOOK:
             raise Invalid([Fault("", "not_of_kind", "Only webhooks are signed.")])
-        try:
-            secrets = secrets_of(target)
-        except (KeyLost, ImproperlyConfigured) as error:
-            raise Invalid([Fault("", "no_master_key", "The target's secrets can't be opened: delete it and make another.")]) from error
+        secrets = _opened(target)
         secret, until = new_secret(), now + datetime.timedelta(seconds=overlap_seconds)
         # One that ends sooner, or has no end yet: of more than two, the older ones end now.
         before = tuple(SigningSecret(one.secret, until) for one in secrets.signing[:1] if overlap_seconds)
@@ -146,10 +141,6 @@ def delete_target(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) 
     """Delete a target and what was to be sent to it, if it still has one of `etags`. Raises NotFound or ChangedMeanwhile."""
     with transaction.atomic():
         _locked(tenant_id, id, etags).delete()
-
-
-def etag_of(target: DeliveryTarget) -> str:
-    return f'"{target.pk}-{target.version}"'
 
 
 def no_such_target(id: int) -> NotFound:
@@ -170,12 +161,16 @@ def _host_of(new: NewTarget) -> str:
 
 
 def _locked(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) -> DeliveryTarget:
-    target = DeliveryTarget.objects.select_for_update().filter(tenant_id=tenant_id, pk=id).first()
-    if target is None:
-        raise no_such_target(id)
-    if etags is not None and etag_of(target) not in etags:
-        raise ChangedMeanwhile(etag_of(target))
-    return target
+    """The row, for the rest of the transaction nobody else's to change. Raises NotFound or ChangedMeanwhile."""
+    return locked(DeliveryTarget.objects.select_for_update().filter(tenant_id=tenant_id, pk=id), etags, no_such_target(id))
+
+
+def _opened(target: DeliveryTarget) -> TargetSecrets:
+    """Raises Invalid if its secrets can't be opened."""
+    try:
+        return secrets_of(target)
+    except (KeyLost, ImproperlyConfigured) as error:
+        raise Invalid([Fault("", "no_master_key", "The target's secrets can't be opened: delete it and make another.")]) from error
 
 
 def _exists() -> Invalid:

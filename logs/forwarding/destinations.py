@@ -27,11 +27,10 @@ from logs.deliveries.signing import headers_of
 from logs.forwarding.syslog import framed, message_of
 from logs.models import Forwarder, ForwarderKind
 from logs.outbound import Answer, OutboundError, Reach, connect, post
-from logs.privacy.encryption.sealed import seal, unseal
+from logs.privacy.encryption.sealed import keep_sealed, kept_in
 from logs.storage import objects
 from logs.streaming.reading import Streamed
 
-TABLE = "logs_forwarder"
 TIMEOUT_SECONDS = 15.0
 HEC_PATH = "/services/collector/event"
 # A syslog receiver acknowledges nothing: what its kernel has taken counts as arrived only when the connection lived on for so long.
@@ -55,12 +54,12 @@ class Secrets(msgspec.Struct, frozen=True):
 
 def keep_secrets(forwarder: Forwarder, secrets: Secrets) -> None:
     """Put them into the row; it is not saved yet. Raises ImproperlyConfigured without a master key."""
-    forwarder.sealed = seal(_encode(secrets), TABLE, forwarder.seal_key)
+    keep_sealed(forwarder, secrets)
 
 
 def secrets_of(forwarder: Forwarder) -> Secrets:
     """Raises KeyLost, or ImproperlyConfigured without a master key."""
-    return msgspec.json.decode(unseal(bytes(forwarder.sealed), TABLE, forwarder.seal_key), type=Secrets)
+    return kept_in(forwarder, Secrets)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, transaction
 
 from accounts.models import Tenant
-from accounts.problems import ChangedMeanwhile, Fault, Invalid, NotFound
+from accounts.problems import Fault, Invalid, NotFound
+from accounts.versions import locked
 from logs.deliveries.signing import new_secret
 from logs.errors import InvalidQuery
 from logs.forwarding.destinations import Secrets, is_allowed, keep_secrets, secrets_of
@@ -94,7 +95,7 @@ def create_forwarder(tenant_id: uuid.UUID, made_by: str, new: NewForwarder, now:
 def change_forwarder(tenant_id: uuid.UUID, id: int, changes: Mapping[str, Any], etags: Collection[str] | None, now: datetime.datetime) -> Forwarder:
     """Change a forwarder, but its kind; it goes on from its position. `changes`: new values of NewForwarder's fields.
 
-    Raises NotFound, ChangedMeanwhile or Invalid.
+    Raises NotFound or Invalid.
     """
     try:
         with transaction.atomic():
@@ -137,7 +138,7 @@ def switch(tenant_id: uuid.UUID, id: int, *, is_active: bool, etags: Collection[
 
 
 def replay_from(tenant_id: uuid.UUID, id: int, position: int, etags: Collection[str] | None = None) -> Forwarder:
-    """Have a forwarder send again from a position on, that one included. Raises NotFound, ChangedMeanwhile or Invalid."""
+    """Have a forwarder send again from a position on, that one included. Raises NotFound or Invalid."""
     with transaction.atomic():
         row = _locked(tenant_id, id, etags)
         row.position, row.pending_last = _before(tenant_id, position), None
@@ -148,10 +149,6 @@ def delete_forwarder(tenant_id: uuid.UUID, id: int, etags: Collection[str] | Non
     """Delete a forwarder, if it still has one of `etags` (None: whichever it has). Raises NotFound or ChangedMeanwhile."""
     with transaction.atomic():
         _locked(tenant_id, id, etags).delete()
-
-
-def etag_of(row: Forwarder) -> str:
-    return f'"{row.pk}-{row.version}"'
 
 
 def no_such_forwarder(id: int) -> NotFound:
@@ -227,12 +224,8 @@ def _host_of(new: NewForwarder) -> str:
 
 
 def _locked(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) -> Forwarder:
-    row = Forwarder.objects.select_for_update().filter(tenant_id=tenant_id, pk=id).first()
-    if row is None:
-        raise no_such_forwarder(id)
-    if etags is not None and etag_of(row) not in etags:
-        raise ChangedMeanwhile(etag_of(row))
-    return row
+    """The row, for the rest of the transaction nobody else's to change. Raises NotFound or ChangedMeanwhile."""
+    return locked(Forwarder.objects.select_for_update().filter(tenant_id=tenant_id, pk=id), etags, no_such_forwarder(id))
 
 
 def _exists() -> Invalid:

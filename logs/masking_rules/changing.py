@@ -10,7 +10,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts.principals import Principal
-from accounts.problems import ChangedMeanwhile, Fault, Invalid
+from accounts.problems import Fault, Invalid
+from accounts.versions import locked
 from logs.masking_rules.finding import KeptBuiltIn, KeptRule, built_in_rule, find_built_in, kept_rule, no_such_rule
 from logs.models import BuiltInMasking, LogSettings, MaskingKind, MaskingRule
 from logs.privacy.masking import MAX_RULES, check_rule, forget
@@ -52,7 +53,7 @@ def add_rule(principal: Principal, changes: RuleChanges) -> KeptRule:
 
 
 def change_rule(principal: Principal, id: int, changes: RuleChanges, etags: Collection[str] | None) -> KeptRule:
-    """Change one, if it still has one of `etags` (None: whichever it has). Raises NotFound, ChangedMeanwhile or Invalid."""
+    """Change one, if it still has one of `etags` (None: whichever it has). Raises NotFound or Invalid."""
     try:
         with transaction.atomic():
             row = _locked(principal.tenant_id, id, etags)
@@ -92,12 +93,7 @@ def change_built_in(principal: Principal, name: str, *, is_active: bool | None, 
 
 def _locked(tenant_id: uuid.UUID, id: int, etags: Collection[str] | None) -> MaskingRule:
     """The row, for the rest of the transaction nobody else's to change. Raises NotFound or ChangedMeanwhile."""
-    row = MaskingRule.objects.select_for_update().filter(tenant_id=tenant_id, pk=id).first()
-    if row is None:
-        raise no_such_rule(id)
-    if etags is not None and kept_rule(row).etag not in etags:
-        raise ChangedMeanwhile(kept_rule(row).etag)
-    return row
+    return locked(MaskingRule.objects.select_for_update().filter(tenant_id=tenant_id, pk=id), etags, no_such_rule(id))
 
 
 def _check(row: MaskingRule) -> None:

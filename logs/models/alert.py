@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from accounts.models import Tenant
+from accounts.versions import Versioned
 
 
 class AlertSeverity(models.TextChoices):
@@ -38,7 +39,7 @@ class AlertState(models.TextChoices):
     CLOSED = "closed", "closed"
 
 
-class AlertRule(models.Model):
+class AlertRule(Versioned, models.Model):
     """A query with a condition: what of the tenant's log people want to be told."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="alert_rules")
@@ -129,7 +130,7 @@ class AlertCursor(models.Model):
         return f"{self.tenant}: {self.position}"
 
 
-class Alert(models.Model):
+class Alert(Versioned, models.Model):
     """A rule that fired."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="alerts")

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from accounts.models import Tenant
+from accounts.versions import Versioned
 
 
 class TargetKind(models.TextChoices):
@@ -26,7 +27,7 @@ class DeliveryState(models.TextChoices):
     DEAD = "dead", "dead: given up, until somebody replays it"
 
 
-class DeliveryTarget(models.Model):
+class DeliveryTarget(Versioned, models.Model):
     """Where a tenant's notices go."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="delivery_targets")

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 
 from accounts.models import Tenant
+from accounts.versions import Versioned
 
 
 class ForwarderKind(models.TextChoices):
@@ -18,7 +19,7 @@ class ForwarderKind(models.TextChoices):
     OBJECTS = "objects", "objects: gzip NDJSON by hour in an object storage"
 
 
-class Forwarder(models.Model):
+class Forwarder(Versioned, models.Model):
     """One destination, with a durable cursor: everything up to `position` has arrived."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="forwarders")

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from accounts.models import Tenant
+from accounts.versions import Versioned
 
 
 class MaskingAction(models.TextChoices):
@@ -35,7 +36,7 @@ class MaskedField(models.TextChoices):
     AFTER = "after", "after"
 
 
-class MaskingRule(models.Model):
+class MaskingRule(Versioned, models.Model):
     """A rule of a tenant's own. They come before the built-in ones, in order of position, then of id."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="masking_rules")
