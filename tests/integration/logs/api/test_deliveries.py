@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from logs.privacy.encryption import master_keys
 from logs.privacy.encryption.rotation import live_keys, rewrap
 from tests.alerting import evaluate, new_rule, post
 from tests.api import Api, assert_refused
-from tests.delivering import Receiver, receiving
+from tests.delivering import Receiver
 from tests.recorded import own_entries
 from tests.storing import new_tenant, new_token
 
@@ -28,15 +26,7 @@ TARGETS = "/api/v1/delivery-targets"
 DELIVERIES = "/api/v1/deliveries"
 
 
-@pytest.fixture(autouse=True)
-def loopback_may_be_called(settings: Any) -> None:
-    settings.AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network("127.0.0.1")]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("loopback_may_be_called")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import json
 import threading
 import uuid
@@ -29,9 +28,7 @@ LATER = NOW + datetime.timedelta(days=1)
 SECRET = "B0000-secret-0123456789"
 
 
-@pytest.fixture(autouse=True)
-def loopback_may_be_called(settings: Any) -> None:
-    settings.AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network("127.0.0.1")]
+pytestmark = pytest.mark.usefixtures("loopback_may_be_called")
 
 
 @contextmanager

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,16 +22,7 @@ from tests.delivering import NOW, Call, Receiver, new_target, notice, receiving
 from tests.recorded import own_entries
 from tests.storing import new_tenant
 
-
-@pytest.fixture(autouse=True)
-def loopback_may_be_called(settings: Any) -> None:
-    settings.AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network("127.0.0.1")]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("loopback_may_be_called")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Forwarders and their destinations: a real HTTP receiver, a real rsyslog, a real folder; restarts and deaths in the middle."""
+"""Forwarders and their destinations: a real HTTP receiver, a real folder; restarts and deaths in the middle."""
 
 from __future__ import annotations
 
@@ -7,36 +7,27 @@ import contextlib
 import datetime
 import gzip
 import hmac
-import ipaddress
 import json
 import re
-import shutil
-import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from django.db import connection
 
 from accounts.models import Role, Tenant
 from accounts.problems import Invalid
-from logs.forwarding import NewForwarder, change_forwarder, create_forwarder, destinations, following, replay_from, switch
+from logs.forwarding import change_forwarder, destinations, replay_from, switch
 from logs.forwarding.destinations import NotTaken
 from logs.forwarding.following import OBJECT_SECONDS, ForwarderFollower
 from logs.models import Forwarder, ForwarderKind
 from tests.api import Api, assert_refused
-from tests.delivering import NO_CONTENT, Call, Receiver, Reply, receiving
+from tests.delivering import NO_CONTENT, Receiver, Reply, receiving
+from tests.forwarding import commit, forwarder, lines_of, until_sent
 from tests.sequencing import now, sequence_all
 from tests.storing import new_tenant, new_token, store
 from tests.web import CHECKOUT, product_environment, wait_until
@@ -44,49 +35,12 @@ from tests.web import CHECKOUT, product_environment, wait_until
 FORWARDERS = "/api/v1/forwarders"
 
 
-@pytest.fixture(autouse=True)
-def loopback_may_be_called(settings: Any) -> None:
-    settings.AUDITLOG_OUTBOUND_ALLOW = [ipaddress.ip_network("127.0.0.1")]
+pytestmark = pytest.mark.usefixtures("loopback_may_be_called")
 
 
 @pytest.fixture
 def tenant() -> Tenant:
     return new_tenant()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
-
-
-def forwarder(tenant: Tenant, kind: str, url: str, **fields: Any) -> tuple[Forwarder, str]:
-    return create_forwarder(
-        tenant.id, "user:root", NewForwarder(name=f"to {url}", kind=kind, url=url, **fields), now(), 0 if fields.get("is_active", True) else None
-    )
-
-
-def commit(tenant: Tenant, count: int, first: int = 0) -> list[str]:
-    """Entries with positions, in batches; answers their ids in the order of positions."""
-    ids = [id for start in range(0, count, 50) for id in store(tenant, [{"resource_id": str(first + start + one)} for one in range(min(50, count - start))])]
-    sequence_all()
-    return ids
-
-
-def until_sent(follower: ForwarderFollower, row: Forwarder, size: int, *, seconds: float = 30) -> None:
-    """Step until everything has arrived, whatever fails meanwhile."""
-    deadline = time.monotonic() + seconds
-    while Forwarder.objects.get(pk=row.pk).position < size - 1:
-        assert time.monotonic() < deadline, Forwarder.objects.get(pk=row.pk).last_error
-        try:
-            if not follower.step():
-                time.sleep(0.01)
-        except NotTaken:
-            time.sleep(0.05)
-
-
-def lines_of(call: Call) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in gzip.decompress(call.content).splitlines()]
 
 
 def test_webhook_gets_every_entry_once_in_order_signed(tenant: Tenant, receiver: Receiver) -> None:
@@ -254,114 +208,6 @@ def test_object_storage_that_the_operator_does_not_name_is_refused(tenant: Tenan
         assert [fault.code for fault in refused.value.faults] == ["storage_not_allowed"]
 
 
-class Rsyslog:
-    """Debian's rsyslog, taking counted frames and writing one message a line."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.file = folder / "messages"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        (folder / "rsyslog.conf").write_text(
-            f'global(workDirectory="{folder}" maxMessageSize="300k")\nmodule(load="imtcp")\n'
-            f'input(type="imtcp" address="127.0.0.1" port="{port}" SupportOctetCountedFraming="on")\n'
-            f'template(name="all" type="string" string="%rawmsg%\\n")\naction(type="omfile" file="{self.file}" template="all" flushOnTXEnd="on")\n'
-        )
-        self._port = port
-
-    def start(self) -> None:
-        command = ["/usr/sbin/rsyslogd", "-n", "-f", str(self._folder / "rsyslog.conf"), "-i", str(self._folder / "pid")]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, "rsyslog listens")
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
-            return True
-        return False
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(30)
-            self._process = None
-
-    def positions(self) -> list[int]:
-        text = self.file.read_text() if self.file.exists() else ""
-        return [int(found) for found in re.findall(r'position="(\d+)"', text)]
-
-
-@pytest.mark.slow(seconds=15)
-@pytest.mark.skipif(shutil.which("rsyslogd", path="/usr/sbin:/usr/bin") is None, reason="rsyslog is not installed (apt-get install rsyslog)")
-def test_rsyslog_that_restarts_in_the_middle_has_every_entry_in_order(tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(destinations, "SETTLE_SECONDS", 1.0)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    server = Rsyslog(tmp_path, port)
-    server.start()
-    row, _ = forwarder(tenant, ForwarderKind.SYSLOG, f"syslog://127.0.0.1:{port}")
-    follower = ForwarderFollower(row.pk)
-    try:
-        commit(tenant, 1_500)
-        until_sent(follower, row, 1_000)
-        server.stop()
-        commit(tenant, 500, 1_500)
-        with contextlib.suppress(NotTaken):
-            follower.step()
-        server.start()
-        until_sent(follower, row, 2_000)
-        wait_until(lambda: set(server.positions()) == set(range(2_000)), "every entry is in the file")
-    finally:
-        server.stop()
-    found = server.positions()
-    # In order, but for what was sent again after the break.
-    assert list(dict.fromkeys(found)) == list(range(2_000))
-    assert Forwarder.objects.get(pk=row.pk).last_error == ""
-
-
-def test_syslog_server_that_dies_with_what_it_was_sent_gets_it_again(tenant: Tenant) -> None:
-    """It takes bytes and reads none: nothing counts as arrived."""
-    commit(tenant, 20)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        row, _ = forwarder(tenant, ForwarderKind.SYSLOG, f"syslog://127.0.0.1:{port}")
-        follower = ForwarderFollower(row.pk)
-        follower.step()
-        connection, _ = listener.accept()
-        row.refresh_from_db()
-        assert row.position == -1
-        connection.close()
-        wait_until(lambda: has_failed(follower), "the break is noticed")
-        row.refresh_from_db()
-        assert row.position == -1
-        got: list[bytes] = []
-
-        def take() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                while piece := connection.recv(65_536):
-                    got.append(piece)
-
-        threading.Thread(target=take, daemon=True).start()
-        follower.step()
-        wait_until(lambda: b"".join(got).count(b"auditlog@32473") == 20, "all of it comes again")
-        follower._close()
-
-
-def test_cursor_of_syslog_moves_while_there_is_always_more_to_send(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "BATCH_POSITIONS", 10)
-    # The last byte is never acknowledged: the next batch is on its way already.
-    monkeypatch.setattr(destinations, "_unacknowledged_bytes", lambda _connection: 1)
-    commit(tenant, 30)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        row, _ = forwarder(tenant, ForwarderKind.SYSLOG, f"syslog://127.0.0.1:{listener.getsockname()[1]}")
-        follower = ForwarderFollower(row.pk, monotonic=lambda: time.monotonic() + 2 * destinations.SETTLE_SECONDS)
-        moved = []
-        for _ in range(3):
-            follower.step()
-            moved.append(Forwarder.objects.get(pk=row.pk).position)
-        follower._close()
-    assert moved == [-1, 9, 19]
-
-
 def test_splunk_token_does_not_go_to_another_server(tenant: Tenant) -> None:
     row, _ = forwarder(tenant, ForwarderKind.SPLUNK, "https://splunk.example.com:8088", token="t0ken")
     with pytest.raises(Invalid) as found:
@@ -385,66 +231,6 @@ def test_what_nobody_foresaw_is_shown_by_its_kind_alone(tenant: Tenant, receiver
             ForwarderFollower(row.pk).step()
     row.refresh_from_db()
     assert (row.last_error, row.failure_count, row.position) == ("ZeroDivisionError", 1, -1)
-
-
-def certified(folder: Path) -> tuple[str, ssl.SSLContext]:
-    """A certificate of 127.0.0.1 that signs itself, in PEM, and a server's context with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "siem")])
-    at = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(at - datetime.timedelta(hours=1))
-        .not_valid_after(at + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(Encoding.PEM)
-    (folder / "siem.pem").write_bytes(pem + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "siem.pem")
-    return pem.decode(), context
-
-
-def test_syslog_over_tls_goes_to_the_server_of_the_certificate_alone(tenant: Tenant, tmp_path: Path) -> None:
-    ids = commit(tenant, 30)
-    pem, context = certified(tmp_path)
-    got: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def take() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
-                    while piece := wrapped.recv(65_536):
-                        got.append(piece)
-
-        threading.Thread(target=take, daemon=True).start()
-        url = f"syslog+tls://127.0.0.1:{listener.getsockname()[1]}"
-        stranger, _ = forwarder(tenant, ForwarderKind.SYSLOG, url)
-        with pytest.raises(NotTaken, match="certificate"):
-            ForwarderFollower(stranger.pk).step()
-        assert got == []
-        row, _ = create_forwarder(tenant.id, "user:root", NewForwarder(name="known", kind=ForwarderKind.SYSLOG, url=url, certificate=pem), now(), 0)
-        follower = ForwarderFollower(row.pk)
-        follower.step()
-        wait_until(lambda: b"".join(got).count(b"auditlog@32473") == 30, "all of it has come")
-        follower._close()
-        listener.shutdown(socket.SHUT_RDWR)
-    stream, found = b"".join(got), []
-    while stream:
-        length, _, stream = stream.partition(b" ")
-        message, stream = stream[: int(length)], stream[int(length) :]
-        found.append(json.loads(message.partition(b"\xef\xbb\xbf")[2])["id"])
-    assert found == ids
 
 
 def test_hanging_destination_holds_no_other_up(tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,14 +284,6 @@ def test_killed_process_of_the_followers_is_followed_by_another_and_skips_nothin
     arrived = [entry["id"] for call in receiver.calls for entry in lines_of(call)]
     assert list(dict.fromkeys(arrived)) == ids
     assert len(arrived) <= 4_000 + 2 * 500
-
-
-def has_failed(follower: ForwarderFollower) -> bool:
-    try:
-        follower.step()
-    except NotTaken:
-        return True
-    return False
 
 
 @pytest.mark.parametrize(
